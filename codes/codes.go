@@ -1,0 +1,189 @@
+// Package codes is the one table of what clients are told when something is refused or ended: a stable name, the HTTP
+// status (RFC 9110), the WebSocket close code (RFC 6455 section 7.4) and a text for people. PROTOCOL.md shows the same
+// table; a test compares the two.
+package codes
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Code is an entry of the table. The zero value is None, which is no error.
+type Code uint8
+
+// The codes. Their order is that of the table in PROTOCOL.md.
+const (
+	None Code = iota
+
+	BadRequest
+	LengthConflict
+	BadChunk
+	URITooLong
+	HeaderTooLarge
+	BodyTooLarge
+	RequestTimeout
+	ExpectationFailed
+	UnsupportedCoding
+	UnsupportedVersion
+	NotFound
+	MethodNotAllowed
+	UnsupportedType
+
+	NoChannel
+	BadChannel
+	DuplicateChannel
+	TooManyChannels
+	UnknownChannel
+	ReservedChannel
+	BadSince
+	BadWait
+	BadLimit
+	BadJSON
+	BadMessage
+	EmptyMessage
+	MessageTooLarge
+
+	BadHandshake
+	UpgradeRequired
+	BadCommand
+	AlreadySubscribed
+	NotSubscribed
+	Forbidden
+
+	Normal
+	GoingAway
+	ProtocolError
+	UnsupportedData
+	InvalidUTF8
+	FrameTooBig
+	PingTimeout
+	SlowConsumer
+	WriteTimeout
+	Gap
+
+	TooManyConnections
+	Overloaded
+	Internal
+
+	numCodes
+)
+
+// entry is a row: status 0 means "never an HTTP answer", close 0 "never a close code".
+type entry struct {
+	name   string
+	status int
+	close  int
+	text   string
+}
+
+var table = [numCodes]entry{
+	BadRequest:         {"bad_request", 400, 0, "the request line or a header is malformed"},
+	LengthConflict:     {"length_conflict", 400, 0, "Content-Length and Transfer-Encoding must not stand in one request, nor Content-Length twice"},
+	BadChunk:           {"bad_chunk", 400, 0, "the chunked body is malformed"},
+	URITooLong:         {"uri_too_long", 414, 0, "the request line is longer than --max-header-size"},
+	HeaderTooLarge:     {"header_too_large", 431, 0, "request line and headers are longer than --max-header-size"},
+	BodyTooLarge:       {"body_too_large", 413, 0, "the body is longer than --max-body-size"},
+	RequestTimeout:     {"request_timeout", 408, 0, "the request was not complete in time"},
+	ExpectationFailed:  {"expectation_failed", 417, 0, "only Expect: 100-continue is understood"},
+	UnsupportedCoding:  {"unsupported_coding", 501, 0, "the only transfer coding understood is chunked"},
+	UnsupportedVersion: {"unsupported_version", 505, 0, "HTTP/1.1 and HTTP/1.0 are understood"},
+	NotFound:           {"not_found", 404, 0, "there is nothing at this path"},
+	MethodNotAllowed:   {"method_not_allowed", 405, 0, "this path does not take this method; see Allow"},
+	UnsupportedType:    {"unsupported_type", 415, 0, "this path takes application/json or application/x-ndjson"},
+
+	NoChannel:         {"no_channel", 400, 0, "name at least one channel"},
+	BadChannel:        {"bad_channel", 400, 4100, "a channel's name is 1 to 128 of A-Z a-z 0-9 _ - . : @ = ~ $ + !"},
+	DuplicateChannel:  {"duplicate_channel", 400, 4101, "a channel is named twice"},
+	TooManyChannels:   {"too_many_channels", 400, 4102, "more channels than --max-channels allows for one connection"},
+	UnknownChannel:    {"unknown_channel", 404, 0, "there is no such channel: nobody is subscribed and nothing is kept"},
+	ReservedChannel:   {"reserved_channel", 403, 0, "names that begin with $ belong to the server"},
+	BadSince:          {"bad_since", 400, 4103, "since is a list of positions, one for each channel, in the same order"},
+	BadWait:           {"bad_wait", 400, 0, "wait is a time from 0 to 60s"},
+	BadLimit:          {"bad_limit", 400, 0, "limit is a number from 1 to 1000"},
+	BadJSON:           {"bad_json", 400, 0, "this is not JSON"},
+	BadMessage:        {"bad_message", 400, 0, "a publish names channel or channels, and data"},
+	EmptyMessage:      {"empty_message", 400, 0, "a message has at least one byte"},
+	MessageTooLarge:   {"message_too_large", 413, 0, "the message is longer than --max-message-size"},
+	BadHandshake:      {"bad_handshake", 400, 0, "this is no WebSocket handshake: Upgrade, Connection or Sec-WebSocket-Key is missing or malformed"},
+	UpgradeRequired:   {"upgrade_required", 426, 0, "this path takes WebSocket version 13"},
+	BadCommand:        {"bad_command", 0, 4104, "a command is a JSON object with one of subscribe, unsubscribe, publish, ping"},
+	AlreadySubscribed: {"already_subscribed", 0, 4105, "this connection is subscribed to that channel"},
+	NotSubscribed:     {"not_subscribed", 0, 4106, "this connection is not subscribed to that channel"},
+	Forbidden:         {"forbidden", 403, 1008, "this is not allowed"},
+
+	Normal:          {"normal", 0, 1000, "the end was asked for"},
+	GoingAway:       {"going_away", 503, 1001, "the server is shutting down; come back with your position"},
+	ProtocolError:   {"protocol_error", 0, 1002, "a frame broke RFC 6455"},
+	UnsupportedData: {"unsupported_data", 0, 1003, "this endpoint takes no binary frames"},
+	InvalidUTF8:     {"invalid_utf8", 0, 1007, "text that is not UTF-8, or compressed data that does not decompress"},
+	FrameTooBig:     {"frame_too_big", 0, 1009, "the message is longer than --max-message-size"},
+	PingTimeout:     {"ping_timeout", 0, 4001, "pings were not answered; come back with your position"},
+	SlowConsumer:    {"slow_consumer", 0, 4002, "more output was waiting than --max-pending; come back with your position"},
+	WriteTimeout:    {"write_timeout", 0, 4003, "output waited longer than --write-timeout; come back with your position"},
+	Gap:             {"gap", 0, 4004, "publications were missed and this subprotocol cannot say which"},
+
+	TooManyConnections: {"too_many_connections", 503, 1013, "the server holds as many connections as --max-connections allows; try again later"},
+	Overloaded:         {"overloaded", 503, 1013, "the server is behind with its work; try again later"},
+	Internal:           {"internal", 500, 1011, "the server made a mistake; it is in its log"},
+}
+
+// String returns the code's stable name.
+func (c Code) String() string {
+	if c == None || c >= numCodes {
+		return "code(" + strconv.Itoa(int(c)) + ")"
+	}
+	return table[c].name
+}
+
+// Status returns the HTTP status, 0 where the code is never an HTTP answer.
+func (c Code) Status() int { return table[c].status }
+
+// Close returns the WebSocket close code, 0 where the code never closes a WebSocket.
+func (c Code) Close() int { return table[c].close }
+
+// Text returns the sentence for people.
+func (c Code) Text() string { return table[c].text }
+
+// All returns every code but None, in the table's order.
+func All() []Code {
+	all := make([]Code, 0, numCodes-1)
+	for c := None + 1; c < numCodes; c++ {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Error is a code with the particulars of one case.
+type Error struct {
+	Code   Code
+	Detail string // appended to the code's text; may be empty
+	Offset int    // for BadJSON: bytes before the error, counted from 1 as encoding/json does; otherwise 0
+}
+
+// Error returns the text for people with its particulars.
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return e.Code.Text()
+	}
+	return e.Code.Text() + ": " + e.Detail
+}
+
+// New returns an error of that code; detail may be empty.
+func New(c Code, detail string) *Error { return &Error{Code: c, Detail: detail} }
+
+// AppendJSON appends {"code":…,"message":…[,"offset":…]} to dst.
+func (e *Error) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"code":"`...)
+	dst = append(dst, e.Code.String()...)
+	dst = append(dst, `","message":`...)
+	text, err := json.Marshal(e.Error())
+	if err != nil { // strings always marshal
+		panic("BUG: " + err.Error())
+	}
+	dst = append(dst, text...)
+	if e.Offset > 0 {
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, int64(e.Offset), 10)
+	}
+	return append(dst, '}')
+}
