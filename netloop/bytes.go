@@ -1,0 +1,31 @@
+package netloop
+
+import "sync"
+
+// Input that has to wait lives in pooled buffers of three sizes. A connection owns its buffer from takeBytes to
+// putBytes; larger ones are left to the garbage collector.
+var pools [3]sync.Pool
+
+var poolSizes = [3]int{512, 8 << 10, 128 << 10}
+
+func takeBytes(n int) []byte {
+	for i, size := range poolSizes {
+		if n <= size {
+			if b, ok := pools[i].Get().(*[]byte); ok {
+				return (*b)[:0]
+			}
+			return make([]byte, 0, size)
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+func putBytes(b []byte) {
+	for i, size := range poolSizes {
+		if cap(b) == size {
+			b = b[:0]
+			pools[i].Put(&b)
+			return
+		}
+	}
+}

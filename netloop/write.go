@@ -1,0 +1,232 @@
+package netloop
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// output is what the kernel did not take. Segments are owned by nobody: they are either copies or shared with other
+// connections, and are only read.
+type output struct {
+	segs  []segment
+	head  int // index of the first segment not yet sent
+	bytes int
+}
+
+type segment struct {
+	b  []byte
+	at uint32 // tick at which it began to wait
+}
+
+// age returns how long the oldest byte has waited.
+func (p *output) age(now uint32, tick time.Duration) time.Duration {
+	return time.Duration(now-p.segs[p.head].at) * tick
+}
+
+// Sent says what became of bytes given to a connection.
+type Sent uint8
+
+// The outcomes of Send and Share.
+const (
+	SentWhole  Sent = iota // the kernel has them
+	SentLater              // some wait until the peer has read; Drained will tell
+	SentNobody             // the connection is ending or has gone
+)
+
+// Send gives b to the connection. b may be used again after the call. Within Handler.Data, what is sent to the connection
+// whose data it is goes out in one call when Data returns.
+func (l *Loop) Send(c ID, b []byte) Sent {
+	s := l.slots.at(c)
+	if s.flags&(flagOpen|flagFinishing) != flagOpen || len(b) == 0 {
+		return SentNobody
+	}
+	if l.inData && l.current == c {
+		l.out = append(l.out, b...)
+		if len(l.out) > maxGather {
+			return l.flush(c, s)
+		}
+		return SentWhole
+	}
+	return l.send(c, s, b, false)
+}
+
+// maxGather is how much is gathered for one connection within one call of Handler.Data before it is sent.
+const maxGather = 256 << 10
+
+// Share gives b to the connection without copying: b must never change again.
+func (l *Loop) Share(c ID, b []byte) Sent {
+	s := l.slots.at(c)
+	if s.flags&(flagOpen|flagFinishing) != flagOpen || len(b) == 0 {
+		return SentNobody
+	}
+	if l.inData && l.current == c && len(l.out) > 0 {
+		if l.flush(c, s) == SentNobody {
+			return SentNobody
+		}
+	}
+	return l.send(c, s, b, true)
+}
+
+// flush sends what was gathered during Handler.Data.
+func (l *Loop) flush(c ID, s *slot) Sent {
+	result := SentWhole
+	if len(l.out) > 0 {
+		b := l.out
+		l.out = l.out[:0]
+		result = l.send(c, s, b, false)
+		if cap(l.out) > 4*maxGather {
+			l.out = nil
+		}
+		if result == SentNobody {
+			return result
+		}
+	}
+	if s.flags&flagFinishing != 0 && s.flags&(flagOutput|flagLingering) == 0 && !l.inData {
+		l.linger(c, s)
+	}
+	return result
+}
+
+func (l *Loop) send(c ID, s *slot, b []byte, shared bool) Sent {
+	n := 0
+	if s.flags&flagOutput == 0 {
+		sent, errno := send(s.fd, b)
+		l.counts.Sends.Add(1)
+		switch {
+		case sent == len(b):
+			l.counts.BytesOut.Add(uint64(sent))
+			return SentWhole
+		case errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENOBUFS:
+			l.close(c, s, ReasonReset)
+			return SentNobody
+		}
+		n = sent
+		l.counts.BytesOut.Add(uint64(n))
+		l.counts.Shorts.Add(1)
+	}
+	rest := b[n:]
+	if !shared {
+		rest = append([]byte(nil), rest...)
+	}
+	l.queue(c, s, rest)
+	return SentLater
+}
+
+func (l *Loop) queue(c ID, s *slot, b []byte) {
+	p := l.outputs[c]
+	if p == nil {
+		p = new(output)
+		l.outputs[c] = p
+		s.flags |= flagOutput
+		l.watch(c, s)
+	}
+	p.segs = append(p.segs, segment{b, l.wheel.now})
+	p.bytes += len(b)
+	l.counts.Waiting.Add(int64(len(b)))
+}
+
+// Waiting returns how many bytes of output wait for the peer to read.
+func (l *Loop) Waiting(c ID) int {
+	if l.slots.at(c).flags&flagOutput == 0 {
+		return 0
+	}
+	return l.outputs[c].bytes
+}
+
+// WaitingSince returns how long the oldest of them has waited.
+func (l *Loop) WaitingSince(c ID) time.Duration {
+	if p := l.outputs[c]; p != nil {
+		return p.age(l.wheel.now, l.tick)
+	}
+	return 0
+}
+
+// DropWaiting forgets output that waits, but never a segment of which a part has been sent; it returns the number of
+// bytes forgotten.
+func (l *Loop) DropWaiting(c ID) int {
+	p := l.outputs[c]
+	if p == nil {
+		return 0
+	}
+	dropped := 0
+	for _, g := range p.segs[p.head+1:] {
+		dropped += len(g.b)
+	}
+	clear(p.segs[p.head+1:])
+	p.segs = p.segs[:p.head+1]
+	p.bytes -= dropped
+	l.counts.Waiting.Add(int64(-dropped))
+	return dropped
+}
+
+// onWritable sends what waits, as much as the kernel takes, in at most a few calls a turn.
+func (l *Loop) onWritable(c ID, s *slot) {
+	p := l.outputs[c]
+	if p == nil {
+		l.watch(c, s)
+		return
+	}
+	for range 4 {
+		k := 0
+		for _, g := range p.segs[p.head:min(len(p.segs), p.head+len(l.iov))] {
+			l.iov[k].Base = &g.b[0]
+			l.iov[k].SetLen(len(g.b))
+			k++
+		}
+		n, errno := sendmsg(s.fd, l.iov[:k])
+		clear(l.iov[:k])
+		l.counts.Sends.Add(1)
+		if errno == unix.EAGAIN || errno == unix.EINTR || errno == unix.ENOBUFS {
+			return
+		}
+		if errno != 0 {
+			l.close(c, s, ReasonReset)
+			return
+		}
+		l.counts.BytesOut.Add(uint64(n))
+		l.advance(p, n)
+		if p.bytes == 0 {
+			l.drained(c, s)
+			return
+		}
+	}
+}
+
+// advance forgets the n bytes that have been sent.
+func (l *Loop) advance(p *output, n int) {
+	p.bytes -= n
+	l.counts.Waiting.Add(int64(-n))
+	for n > 0 {
+		g := &p.segs[p.head]
+		if n < len(g.b) {
+			g.b = g.b[n:]
+			return
+		}
+		n -= len(g.b)
+		*g = segment{}
+		p.head++
+	}
+	if p.head > 256 && p.head > len(p.segs)/2 {
+		p.segs = append(p.segs[:0], p.segs[p.head:]...)
+		clear(p.segs[len(p.segs):cap(p.segs)])
+		p.head = 0
+	}
+}
+
+func (l *Loop) drained(c ID, s *slot) {
+	delete(l.outputs, c)
+	s.flags &^= flagOutput
+	if s.flags&flagFinishing != 0 {
+		l.linger(c, s)
+		return
+	}
+	l.watch(c, s)
+	l.handler.Drained(c)
+}
+
+func (l *Loop) dropOutput(c ID, s *slot) {
+	l.counts.Waiting.Add(-int64(l.outputs[c].bytes))
+	delete(l.outputs, c)
+	s.flags &^= flagOutput
+}
