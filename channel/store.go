@@ -1,0 +1,228 @@
+package channel
+
+import (
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// Config is what a Store is made from.
+type Config struct {
+	Epoch      Epoch
+	Length     int   // publications kept in a channel; 0 keeps none
+	Age        int64 // for how many milliseconds they are kept; 0 is no limit
+	Memory     int64 // bytes kept over all channels; 0 is no limit
+	Loops      int   // how many loops there are, at most 64
+	MaxMessage int   // bytes of data a message may have; 0 is no limit
+	Sink       Sink  // nil when nobody subscribes
+}
+
+// Sink receives publications for loops. Both methods are called under a channel's lock and must neither block nor call
+// back into the Store.
+type Sink interface {
+	// Busy tells whether one of the interested loops (a bitmask, never 0) is too far behind to take more.
+	Busy(loops uint64) bool
+	// Deliver is called once for each interested loop, in offset order within the channel.
+	Deliver(loop int, ch *Channel, p *Publication)
+}
+
+const (
+	maxLoops  = 64
+	numShards = 64
+	// numFloors is how many floors a shard has: 8 KiB, made when the shard removes its first used channel.
+	numFloors = 1024
+)
+
+// Store holds all channels. Every method may be called by anybody at any time.
+type Store struct {
+	// immutable
+	conf  Config
+	epoch string
+	seed  maphash.Seed
+
+	shards [numShards]shard
+
+	// atomic
+	ids    atomic.Uint64
+	bytes  atomic.Int64            // kept by history, forms included
+	oldest [numShards]atomic.Int64 // the ledgers' when, side by side since makeRoom reads them all
+
+	// guarded by sweeping
+	sweeping   sync.Mutex
+	sweepShard int
+	sweepPlace int // channels of that shard yet to visit
+}
+
+// shard is a part of the channels, by the hash of their names.
+type shard struct {
+	store  *Store // immutable
+	ledger ledger
+
+	// guarded by mu
+	mu     sync.RWMutex
+	byName map[string]*Channel
+	all    []*Channel // the same in a row, for Sweep to go on where it stopped
+	peak   int        // the most that byName held since it was made
+	floors []uint64   // by bucket: the highest head of a removed channel; nil while all are 0
+
+	// atomic
+	channels      atomic.Int64
+	kept          atomic.Int64
+	published     atomic.Uint64
+	subscriptions atomic.Int64
+	evicted       [numReasons]atomic.Uint64
+}
+
+// reason is why a publication is no longer kept.
+type reason uint8
+
+const (
+	byLength reason = iota
+	byAge
+	byMemory
+	byDelete
+
+	numReasons
+)
+
+// NewStore returns an empty store. It panics when the epoch is 0 or the loops are not 0 to 64.
+func NewStore(c Config) *Store {
+	if c.Epoch == 0 || c.Loops < 0 || c.Loops > maxLoops {
+		panic(fmt.Sprintf("BUG: a store needs an epoch and at most %d loops", maxLoops))
+	}
+	s := &Store{conf: c, epoch: c.Epoch.String(), seed: maphash.MakeSeed()}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.store = s
+		sh.byName = make(map[string]*Channel)
+		sh.ledger.when = &s.oldest[i]
+		s.oldest[i].Store(never)
+	}
+	return s
+}
+
+// Epoch returns the store's epoch.
+func (s *Store) Epoch() Epoch { return s.conf.Epoch }
+
+// place returns the shard of a name and its bucket there.
+func (s *Store) place(name []byte) (*shard, uint16) {
+	h := maphash.Bytes(s.seed, name)
+	return &s.shards[h%numShards], uint16(h / numShards % numFloors)
+}
+
+// enter returns the channel of that name, made when needed, with its lock held.
+func (s *Store) enter(name []byte) *Channel {
+	sh, bucket := s.place(name)
+	for {
+		sh.mu.RLock()
+		ch := sh.byName[string(name)]
+		sh.mu.RUnlock()
+		if ch == nil {
+			ch = sh.make(name, bucket)
+		}
+		ch.mu.Lock()
+		if !ch.dead {
+			return ch
+		}
+		ch.mu.Unlock()
+	}
+}
+
+// find returns the channel of that name with its lock held, or nil and the head with which it would be made. Both are
+// read in one step: a floor read later could lie above the head of a channel made meanwhile.
+func (s *Store) find(name []byte) (*Channel, uint64) {
+	sh, bucket := s.place(name)
+	for {
+		sh.mu.RLock()
+		ch, floor := sh.byName[string(name)], sh.floor(bucket)
+		sh.mu.RUnlock()
+		if ch == nil {
+			return nil, floor
+		}
+		ch.mu.Lock()
+		if !ch.dead {
+			return ch, 0
+		}
+		ch.mu.Unlock()
+	}
+}
+
+// make returns the channel of that name, made unless somebody else just did, without its lock.
+func (sh *shard) make(name []byte, bucket uint16) *Channel {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if ch := sh.byName[string(name)]; ch != nil {
+		return ch
+	}
+	ch := &Channel{
+		name:   string(name),
+		id:     sh.store.ids.Add(1),
+		shard:  sh,
+		bucket: bucket,
+		place:  uint32(len(sh.all)),
+		head:   sh.floor(bucket),
+	}
+	sh.byName[ch.name] = ch
+	sh.all = append(sh.all, ch)
+	sh.peak = max(sh.peak, len(sh.all))
+	sh.channels.Add(1)
+	return ch
+}
+
+// remove takes the channel out when it is empty.
+func (sh *shard) remove(ch *Channel) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.dead || !ch.empty() {
+		return
+	}
+	ch.dead = true
+	sh.raiseFloor(ch.bucket, ch.head)
+	delete(sh.byName, ch.name)
+	last := len(sh.all) - 1
+	moved := sh.all[last]
+	sh.all[ch.place], moved.place = moved, ch.place
+	sh.all[last] = nil
+	sh.all = sh.all[:last]
+	sh.channels.Add(-1)
+	sh.shrink()
+}
+
+// floor is the head with which a channel of that bucket is made. One floor for the whole store would keep offsets from
+// being used twice as well; but then each removed channel would move the place at which all absent channels begin, and
+// who asks an absent channel now and then would be told of gaps that are none. With a floor for each of 65,536 buckets
+// a channel nearly always comes back with its own head.
+func (sh *shard) floor(bucket uint16) uint64 {
+	if sh.floors == nil {
+		return 0
+	}
+	return sh.floors[bucket]
+}
+
+func (sh *shard) raiseFloor(bucket uint16, head uint64) {
+	if head == 0 {
+		return
+	}
+	if sh.floors == nil {
+		sh.floors = make([]uint64, numFloors)
+	}
+	sh.floors[bucket] = max(sh.floors[bucket], head)
+}
+
+// shrink makes map and row anew when few are left of many: neither gives memory back by itself.
+func (sh *shard) shrink() {
+	const worth = 256
+	if sh.peak < worth || len(sh.all) > sh.peak/8 {
+		return
+	}
+	byName := make(map[string]*Channel, len(sh.all))
+	for _, ch := range sh.all {
+		byName[ch.name] = ch
+	}
+	sh.byName = byName
+	sh.all = append(make([]*Channel, 0, 2*len(sh.all)), sh.all...)
+	sh.peak = len(sh.all)
+}

@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+
+	"encke/channel"
+	"encke/codes"
+	"encke/netloop"
+
+	"github.com/gobwas/ws"
+)
+
+// command is what a client sends over encke.json.
+type command struct {
+	ID        json.RawMessage `json:"id"`
+	Subscribe *struct {
+		Channel string `json:"channel"`
+		Since   string `json:"since"`
+	} `json:"subscribe"`
+	Unsubscribe *struct {
+		Channel string `json:"channel"`
+	} `json:"unsubscribe"`
+	Publish *struct {
+		Channel string          `json:"channel"`
+		Data    json.RawMessage `json:"data"`
+	} `json:"publish"`
+	Ping *struct{} `json:"ping"`
+}
+
+// maxID is the longest id that is repeated, in bytes of JSON.
+const maxID = 64
+
+// command carries out a client's command.
+func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
+	var cmd command
+	if err := json.Unmarshal(text, &cmd); err != nil {
+		r.replyError(c, cl, nil, jsonError(err, codes.BadCommand))
+		return
+	}
+	if !validID(cmd.ID) {
+		r.replyError(c, cl, nil, codes.New(codes.BadCommand, "id is a number or a string of at most 64 bytes"))
+		return
+	}
+	n := 0
+	for _, there := range []bool{cmd.Subscribe != nil, cmd.Unsubscribe != nil, cmd.Publish != nil, cmd.Ping != nil} {
+		if there {
+			n++
+		}
+	}
+	switch {
+	case n != 1:
+		r.replyError(c, cl, cmd.ID, codes.New(codes.BadCommand, strconv.Itoa(n)+" commands in one object"))
+	case cmd.Ping != nil:
+		r.reply(c, cl, cmd.ID, func(b []byte) []byte {
+			b = append(b, `"pong":{"time":`...)
+			b = strconv.AppendInt(b, r.now, 10)
+			return append(b, '}')
+		})
+	case cmd.Publish != nil:
+		r.replyError(c, cl, cmd.ID, codes.New(codes.Forbidden, "clients may not publish; the backend does"))
+	case cmd.Subscribe != nil:
+		r.commandSubscribe(c, cl, &cmd)
+	default:
+		r.commandUnsubscribe(c, cl, &cmd)
+	}
+}
+
+// validID accepts a number or a string, short enough to be repeated.
+func validID(id json.RawMessage) bool {
+	return len(id) == 0 || len(id) <= maxID && (id[0] == '"' || id[0] == '-' || id[0] >= '0' && id[0] <= '9')
+}
+
+// jsonError turns an error of encoding/json into one of ours: with its place when it is not JSON at all.
+func jsonError(err error, otherwise codes.Code) *codes.Error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return &codes.Error{Code: codes.BadJSON, Detail: syntax.Error(), Offset: int(syntax.Offset)}
+	}
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return codes.New(otherwise, typ.Field+" has the wrong type")
+	}
+	return codes.New(otherwise, err.Error())
+}
+
+func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
+	name := []byte(cmd.Subscribe.Channel)
+	err := r.checkReadable(name)
+	switch {
+	case err != nil:
+	case r.subscribed(c, cl, name) != nil:
+		err = codes.New(codes.AlreadySubscribed, string(name))
+	case len(r.channels(c, cl)) >= r.server.config.MaxChannels:
+		err = codes.New(codes.TooManyChannels, "")
+	default:
+		r.froms, err = channel.ParseSince(r.froms[:0], []byte(cmd.Subscribe.Since), 1)
+	}
+	if err != nil {
+		r.replyError(c, cl, cmd.ID, err)
+		return
+	}
+	r.subscribe(c, cl, cmd.ID, name, r.froms[0])
+}
+
+// subscribe subscribes a WebSocket, says so, and gives what was missed. It says whether the connection goes on.
+func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name []byte, from channel.From) bool {
+	joined, e, err := r.join(c, name, from)
+	if err != nil {
+		panic("BUG: " + err.Error()) // the name has been checked
+	}
+	r.addChannel(c, cl, e)
+	epoch := r.server.store.Epoch()
+	if cl.transport == overRaw && joined.Gap != "" {
+		r.server.figures.gaps.Add(1)
+		r.closeWS(c, cl, codes.Gap.Close(), codes.Gap)
+		return false
+	}
+	if cl.transport == overWS {
+		begin := joined.Head
+		if len(joined.Replay) > 0 {
+			begin = joined.Replay[0].Offset - 1
+		}
+		r.reply(c, cl, id, func(b []byte) []byte {
+			b = append(b, `"subscribed":{"channel":"`...)
+			b = append(b, e.name...)
+			b = append(b, `","position":"`...)
+			b = channel.AppendPosition(b, epoch, begin)
+			b = append(b, '"')
+			if from.Kind != channel.FromNow {
+				b = append(b, `,"recovered":`...)
+				b = strconv.AppendBool(b, joined.Recovered)
+			}
+			return append(b, '}')
+		})
+	}
+	out := r.scratch[:0]
+	if joined.Gap != "" {
+		r.server.figures.gaps.Add(1)
+		r.body = appendGap(r.body[:0], e.name, &joined, epoch)
+		out = appendText(out, r.body)
+	}
+	out = appendForm(out, formOf(cl), cl.bits, joined.Replay)
+	r.scratch = out
+	r.countReplay(len(joined.Replay))
+	if len(out) > 0 {
+		r.loop.Send(c, out)
+	}
+	return true
+}
+
+func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {
+	name := []byte(cmd.Unsubscribe.Channel)
+	e := r.subscribed(c, cl, name)
+	if e == nil {
+		r.replyError(c, cl, cmd.ID, codes.New(codes.NotSubscribed, quoted(name)))
+		return
+	}
+	r.removeChannel(c, cl, e)
+	r.leave(c, e)
+	r.reply(c, cl, cmd.ID, func(b []byte) []byte {
+		b = append(b, `"unsubscribed":{"channel":"`...)
+		b = append(b, name...)
+		return append(b, `"}`...)
+	})
+}
+
+// reply sends a JSON object to a client: its id, when it gave one, and what add appends.
+func (r *reactor) reply(c netloop.ID, cl *client, id json.RawMessage, add func([]byte) []byte) {
+	b := append(r.body[:0], '{')
+	if len(id) > 0 {
+		b = append(b, `"id":`...)
+		b = append(b, id...)
+		b = append(b, ',')
+	}
+	r.body = append(add(b), '}')
+	r.sendFrame(c, cl, ws.OpText, r.body, false)
+}
+
+func (r *reactor) replyError(c netloop.ID, cl *client, id json.RawMessage, err *codes.Error) {
+	r.server.figures.refused[err.Code].Add(1)
+	r.reply(c, cl, id, func(b []byte) []byte { return err.AppendJSON(append(b, `"error":`...)) })
+}

@@ -1,0 +1,94 @@
+package edge
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is everything that can be set. Defaults gives the values that PROTOCOL.md names.
+type Config struct {
+	Listen         string   // public listener
+	Backend        string   // backend listener
+	Loops          int      // event loops
+	MaxConnections int      // beyond it new ones get 503
+	Anonymous      []string // channels that clients without a token may read: names, or a prefix and "*"
+	Page           []byte   // what GET / answers; nil: nothing
+	Echo           bool     // serve /echo
+	SharePort      bool     // other processes may listen on the same ports
+
+	MaxMessage  int // bytes of a message in either direction
+	MaxBody     int // bytes of a backend body
+	MaxHeader   int // bytes of request line and headers
+	MaxChannels int // channels of a connection
+	MaxPending  int // bytes of output that may wait for one connection
+	MaxBacklog  int // bytes of publications that may wait in one loop before pushes have to wait
+
+	HeaderTimeout  time.Duration
+	BodyTimeout    time.Duration
+	IdleTimeout    time.Duration
+	WriteTimeout   time.Duration
+	PublishTimeout time.Duration // how long a push waits for loops that are behind
+	PingInterval   time.Duration
+
+	HistoryLength int
+	HistoryAge    time.Duration
+	HistoryMemory int64
+
+	Log func(format string, args ...any) // nil: nothing is logged
+}
+
+// Defaults returns the configuration that `encke serve` starts from.
+func Defaults() Config {
+	return Config{
+		Listen: ":8080", Backend: "127.0.0.1:8081", Loops: 1, MaxConnections: 10000,
+		MaxMessage: 64 << 10, MaxBody: 8 << 20, MaxHeader: 8 << 10, MaxChannels: 128,
+		MaxPending: 1 << 20, MaxBacklog: 64 << 10,
+		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
+		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
+		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20,
+	}
+}
+
+// check refuses values that cannot work, naming the flag to change.
+func (c *Config) check() error {
+	for _, v := range []struct {
+		flag       string
+		value, min int64
+	}{
+		{"loops", int64(c.Loops), 1},
+		{"max-connections", int64(c.MaxConnections), 1},
+		{"max-message-size", int64(c.MaxMessage), 1},
+		{"max-body-size", int64(c.MaxBody), 1},
+		{"max-header-size", int64(c.MaxHeader), 256},
+		{"max-channels", int64(c.MaxChannels), 1},
+		{"max-pending", int64(c.MaxPending), 1024},
+		{"max-backlog", int64(c.MaxBacklog), 1},
+		{"header-timeout", int64(c.HeaderTimeout), int64(time.Millisecond)},
+		{"body-timeout", int64(c.BodyTimeout), int64(time.Millisecond)},
+		{"idle-timeout", int64(c.IdleTimeout), int64(time.Millisecond)},
+		{"write-timeout", int64(c.WriteTimeout), int64(time.Millisecond)},
+		{"ping-interval", int64(c.PingInterval), int64(time.Millisecond)},
+		{"history-length", int64(c.HistoryLength), 0},
+		{"history-age", int64(c.HistoryAge), 0},
+		{"history-memory", c.HistoryMemory, 0},
+	} {
+		if v.value < v.min {
+			return fmt.Errorf("cannot use --%s %d: at least %d is needed", v.flag, v.value, v.min)
+		}
+	}
+	return nil
+}
+
+// mayRead says whether a client without a token may read the channel.
+func (c *Config) mayRead(name []byte) bool {
+	for _, p := range c.Anonymous {
+		if n := len(p) - 1; n >= 0 && p[n] == '*' {
+			if len(name) >= n && string(name[:n]) == p[:n] {
+				return true
+			}
+		} else if string(name) == p {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,140 @@
+package edge
+
+import (
+	"encke/channel"
+	"encke/netloop"
+)
+
+// turnWrites is how many subscribers are served before the loop looks at its descriptors again.
+const turnWrites = 512
+
+// publicationCost is what a publication counts for in a loop's backlog.
+func publicationCost(p *channel.Publication) int64 { return int64(len(p.Wire)) + 64 }
+
+// settle takes bytes off the loop's backlog and wakes pushes that wait for it.
+func (r *reactor) settle(bytes int64) {
+	left := r.loop.Backlog().Add(-bytes)
+	if left < int64(r.server.config.MaxBacklog)/2 && r.server.stalled.Load() != 0 {
+		r.server.wakeStalled()
+	}
+}
+
+// arrived takes a publication from the mailbox.
+func (r *reactor) arrived(id uint64, p *channel.Publication) {
+	e := r.byChannel[id]
+	if e == nil || p.Offset <= e.tail { // the last subscriber has left meanwhile
+		r.settle(publicationCost(p))
+		return
+	}
+	if p.Offset != e.tail+1 {
+		r.server.figures.inconsistent.Add(1)
+	}
+	e.tail = p.Offset
+	e.pending = append(e.pending, p)
+	r.activate(e)
+}
+
+func (r *reactor) activate(e *entry) {
+	if !e.active {
+		e.active = true
+		r.active = append(r.active, e)
+	}
+}
+
+// seal turns the first n pending publications into a walk over those who are subscribed now.
+func (r *reactor) seal(e *entry, n int) {
+	if n == 0 {
+		return
+	}
+	w := &walk{before: e.pending[0].Offset - 1}
+	for _, p := range e.pending[:n] {
+		w.bytes += publicationCost(p)
+	}
+	if n == len(e.pending) {
+		w.pubs, e.pending = e.pending, nil
+	} else {
+		w.pubs = append(w.pubs, e.pending[:n]...)
+		e.pending = append([]*channel.Publication(nil), e.pending[n:]...)
+	}
+	if e.subs.Len() == 0 {
+		r.settle(w.bytes)
+		return
+	}
+	w.left = e.subs.Clone()
+	e.walks = append(e.walks, w)
+	r.activate(e)
+}
+
+// fanOut serves subscribers, at most about turnWrites of them, and says whether some are left.
+func (r *reactor) fanOut() (more bool) {
+	budget := turnWrites
+	for r.activeHead < len(r.active) && budget > 0 {
+		e := r.active[r.activeHead]
+		if len(e.walks) == 0 {
+			r.seal(e, len(e.pending))
+		}
+		if len(e.walks) > 0 {
+			budget = r.step(e, e.walks[0], budget)
+		}
+		if budget <= 0 && len(e.walks) > 0 {
+			return true
+		}
+		r.active[r.activeHead] = nil
+		r.activeHead++
+		if len(e.walks)+len(e.pending) > 0 {
+			r.active = append(r.active, e) // after the others
+		} else {
+			e.active = false
+		}
+	}
+	switch n := len(r.active) - r.activeHead; {
+	case n == 0:
+		r.active, r.activeHead = r.active[:0], 0
+	case r.activeHead > 1024:
+		copy(r.active, r.active[r.activeHead:])
+		clear(r.active[n:])
+		r.active, r.activeHead = r.active[:n], 0
+	}
+	return len(r.active) > 0
+}
+
+// step serves at most budget subscribers of a walk and returns what is left of the budget.
+func (r *reactor) step(e *entry, w *walk, budget int) int {
+	served := 0
+	for ; budget > 0; budget-- {
+		x, ok := w.left.Next(w.cursor)
+		if !ok {
+			break
+		}
+		w.cursor = x + 1
+		r.give(netloop.ID(x), e, w)
+		w.left.Remove(x)
+		served++
+	}
+	r.server.figures.delivered(r.loop.Index(), served*len(w.pubs))
+	if w.left.Len() == 0 && len(e.walks) > 0 && e.walks[0] == w {
+		e.walks[0] = nil
+		e.walks = e.walks[1:]
+		r.settle(w.bytes)
+	}
+	return budget
+}
+
+// give gives a walk's publications to one subscriber.
+func (r *reactor) give(c netloop.ID, e *entry, w *walk) {
+	cl := r.clients.at(c)
+	var sent netloop.Sent
+	switch {
+	case cl.transport == overPoll:
+		r.answerPoll(c, cl, e, w)
+		return
+	case cl.transport == overSSE && cl.flags&isMany != 0:
+		r.scratch = r.appendSSEMany(r.scratch[:0], c, cl, e, w.pubs)
+		sent = r.loop.Send(c, r.scratch)
+	default:
+		sent = r.loop.Share(c, w.form(formOf(cl), cl.bits))
+	}
+	if sent == netloop.SentLater {
+		r.checkPending(c, cl)
+	}
+}

@@ -1,0 +1,58 @@
+package edge
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"encke/codes"
+)
+
+// figures are what the process counts besides the loops' own counts. All are atomic: the loops add, anybody reads.
+type figures struct {
+	connections    [numTransports]atomic.Int64
+	refused        [256]atomic.Uint64 // by codes.Code: requests and commands answered with an error
+	requests       atomic.Uint64
+	commands       atomic.Uint64
+	bytesPublished atomic.Uint64
+	gaps           atomic.Uint64 // subscribers told of a gap
+	replayed       atomic.Uint64 // publications given from history
+	stalls         atomic.Uint64 // times that a push had to wait
+	shed           atomic.Uint64 // answers refused because the worker pool was full
+	inconsistent   atomic.Uint64 // publications that did not follow the one before: a bug
+
+	perLoop []loopFigures
+}
+
+// loopFigures are those of the hottest path, a cache line a loop.
+type loopFigures struct {
+	delivered atomic.Uint64
+	_         [56]byte
+}
+
+func (f *figures) transport(t transport, delta int64) { f.connections[t].Add(delta) }
+
+// delivered counts publications given to subscribers.
+func (f *figures) delivered(loop, n int) {
+	if n > 0 {
+		f.perLoop[loop].delivered.Add(uint64(n))
+	}
+}
+
+// online is the data of $stats. Raw and JSON WebSockets are one kind here.
+func (f *figures) online() string {
+	n := func(t transport) int64 { return f.connections[t].Load() }
+	ws := n(overWS) + n(overRaw)
+	return fmt.Sprintf(`{"online":%d,"ws":%d,"sse":%d,"stream":%d,"poll":%d}`,
+		ws+n(overSSE)+n(overStream)+n(overPoll), ws, n(overSSE), n(overStream), n(overPoll))
+}
+
+// byCode collects counts by the codes' names, leaving out zeros.
+func byCode(load func(c codes.Code) uint64) map[string]uint64 {
+	m := map[string]uint64{}
+	for _, c := range codes.All() {
+		if n := load(c); n > 0 {
+			m[c.String()] = n
+		}
+	}
+	return m
+}

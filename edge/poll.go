@@ -1,0 +1,191 @@
+package edge
+
+import (
+	"time"
+
+	"encke/channel"
+	"encke/codes"
+	"encke/longpoll"
+	"encke/netloop"
+)
+
+// servePoll answers a poll at once when there is something, and otherwise parks it. A parked poll is a subscriber like any
+// other; it keeps flags and a timer in its slots, its request is forgotten.
+func (r *reactor) servePoll(q *request) {
+	wait, err := parseWait(q)
+	if err == nil {
+		err = r.parseChannels(q, 1)
+	}
+	switch {
+	case err != nil:
+		r.fail(q, err)
+	case wait == 0 || q.head || r.draining:
+		r.pollNow(q)
+	default:
+		r.park(q, wait)
+	}
+}
+
+// pollNow answers with what is there, without subscribing.
+func (r *reactor) pollNow(q *request) {
+	body := beginPoll(r.body[:0])
+	r.offsets = r.offsets[:0]
+	for i, name := range r.names {
+		joined, err := r.server.store.Read(name, r.froms[i], pollLimit, r.now, r.replay[:0])
+		if err != nil {
+			r.fail(q, err)
+			return
+		}
+		r.replay = joined.Replay
+		var next uint64
+		body, next = r.appendPollItems(body, string(name), &joined)
+		r.offsets = append(r.offsets, next)
+	}
+	r.body = r.endPoll(body, r.offsets)
+	r.answerJSON(q, 200, r.body)
+}
+
+// pollLimit is the number of publications of a channel that one poll brings; pollBytes the size at which no more are added.
+// The rest comes with the next poll, from the position answered.
+const (
+	pollLimit = 1000
+	pollBytes = 1 << 20
+)
+
+// appendPollItems appends a gap mark and publications to an open array and returns the channel's next position.
+func (r *reactor) appendPollItems(dst []byte, name string, joined *channel.Joined) ([]byte, uint64) {
+	next := joined.Head
+	if joined.Gap != "" {
+		r.server.figures.gaps.Add(1)
+		dst = comma(dst)
+		dst = appendGap(dst, name, joined, r.server.store.Epoch())
+		next = joined.GapAt
+	}
+	given := 0
+	for _, p := range joined.Replay {
+		if len(dst) > pollBytes {
+			break
+		}
+		dst = append(comma(dst), p.Wire...)
+		next = p.Offset
+		given++
+	}
+	if given == 0 && len(joined.Replay) > 0 {
+		next = joined.Replay[0].Offset - 1
+	}
+	r.countReplay(given)
+	return dst, next
+}
+
+func beginPoll(dst []byte) []byte { return append(dst, `{"publications":[`...) }
+
+func comma(dst []byte) []byte {
+	if dst[len(dst)-1] != '[' {
+		dst = append(dst, ',')
+	}
+	return dst
+}
+
+func (r *reactor) endPoll(dst []byte, offsets []uint64) []byte {
+	dst = append(dst, `],"position":"`...)
+	dst = channel.AppendPositions(dst, r.server.store.Epoch(), offsets)
+	return append(dst, `"}`...)
+}
+
+// park subscribes and waits, unless something has been missed already.
+func (r *reactor) park(q *request, wait time.Duration) {
+	c, cl := q.c, q.cl
+	r.become(cl, overPoll)
+	cl.flags &^= keepsAlive | isHTTP10
+	if q.keep {
+		cl.flags |= keepsAlive
+	}
+	if q.keep10 {
+		cl.flags |= isHTTP10
+	}
+	body := beginPoll(r.body[:0])
+	empty := len(body)
+	r.begins = r.begins[:0]
+	for i, name := range r.names {
+		joined, e, err := r.join(c, name, r.froms[i])
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		r.addChannel(c, cl, e)
+		var next uint64
+		body, next = r.appendPollItems(body, e.name, &joined)
+		r.begins = append(r.begins, next)
+	}
+	r.body = body
+	if len(body) == empty {
+		r.loop.SetTimer(c, timerPoll, wait)
+		return
+	}
+	r.body = r.endPoll(body, r.begins)
+	r.unpark(c, cl, r.body)
+}
+
+// answerPoll answers a parked poll with a walk's publications.
+func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
+	if cl.flags&(isMany|isHTTP10|keepsAlive) == keepsAlive && !r.draining && cl.transport == overPoll {
+		if w.bufs[formPoll] == nil { // the same for every poll of this channel alone
+			body := r.appendWalk(beginPoll(r.body[:0]), w)
+			r.body = r.endPoll(body, []uint64{w.pubs[len(w.pubs)-1].Offset})
+			res := longpoll.Response{Status: 200, Type: "application/json", Body: r.body}
+			w.bufs[formPoll] = res.Append(nil, &r.clock)
+		}
+		r.release(c, cl)
+		r.loop.Share(c, w.bufs[formPoll])
+		r.loop.Resume(c)
+		return
+	}
+	r.offsets = r.offsets[:0]
+	for _, x := range r.channels(c, cl) {
+		at := r.entries[x].position(c)
+		if r.entries[x] == e {
+			at = w.pubs[len(w.pubs)-1].Offset
+		}
+		r.offsets = append(r.offsets, at)
+	}
+	r.body = r.endPoll(r.appendWalk(beginPoll(r.body[:0]), w), r.offsets)
+	r.unpark(c, cl, r.body)
+}
+
+func (r *reactor) appendWalk(dst []byte, w *walk) []byte {
+	for _, p := range w.pubs {
+		dst = append(comma(dst), p.Wire...)
+	}
+	return dst
+}
+
+// answerEmpty answers a parked poll for which nothing came.
+func (r *reactor) answerEmpty(c netloop.ID, cl *client) {
+	body := append(beginPoll(r.body[:0]), `],"position":"`...)
+	r.body = append(r.appendPosition(body, c, cl), `"}`...)
+	r.unpark(c, cl, r.body)
+}
+
+// release ends a poll's subscriptions; the connection is between requests again.
+func (r *reactor) release(c netloop.ID, cl *client) {
+	r.leaveAll(c, cl)
+	r.become(cl, overHTTP)
+	r.loop.SetTimer(c, timerIdle, r.server.config.IdleTimeout)
+}
+
+// unpark sends the answer of a poll.
+func (r *reactor) unpark(c netloop.ID, cl *client, body []byte) {
+	keep := cl.flags&keepsAlive != 0 && !r.draining
+	res := longpoll.Response{Status: 200, Type: "application/json", Body: body,
+		Close: !keep, KeepAlive10: keep && cl.flags&isHTTP10 != 0}
+	r.release(c, cl)
+	r.scratch = res.Append(r.scratch[:0], &r.clock)
+	r.loop.Send(c, r.scratch)
+	switch {
+	case !keep && r.draining:
+		r.loop.Finish(c, reasonOf(codes.GoingAway))
+	case !keep:
+		r.loop.Finish(c, netloop.ReasonPeer)
+	default:
+		r.loop.Resume(c)
+	}
+}

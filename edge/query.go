@@ -1,0 +1,149 @@
+package edge
+
+import (
+	"bytes"
+	"net/url"
+	"time"
+
+	"encke/channel"
+	"encke/codes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// arg returns the raw value of a query argument and whether it is there. The first one counts.
+func arg(query []byte, name string) ([]byte, bool) {
+	for len(query) > 0 {
+		var pair []byte
+		pair, query, _ = bytes.Cut(query, []byte("&"))
+		key, value, _ := bytes.Cut(pair, []byte("="))
+		if string(key) == name {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// unescape percent-decodes; text without a percent sign or a plus is returned as it is.
+func unescape(s []byte, plus bool) ([]byte, bool) {
+	if bytes.IndexByte(s, '%') < 0 && (!plus || bytes.IndexByte(s, '+') < 0) {
+		return s, true
+	}
+	decode := url.PathUnescape
+	if plus {
+		decode = url.QueryUnescape
+	}
+	out, err := decode(string(s))
+	return []byte(out), err == nil
+}
+
+// parseChannels reads the channels of a request into r.names and where to begin in each into r.froms. atLeast is 1 where
+// a request without channels makes no sense.
+func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
+	r.names, r.froms = r.names[:0], r.froms[:0]
+	list, _ := arg(q.query, "channels")
+	for len(list) > 0 {
+		var item []byte
+		item, list, _ = bytes.Cut(list, []byte(","))
+		// "+" may stand in a name, so it is not a space here; a comma inside a name cannot be.
+		name, ok := unescape(item, false)
+		if !ok {
+			return codes.New(codes.BadChannel, "a percent sign must be followed by two hexadecimal digits")
+		}
+		if bytes.IndexByte(name, ',') >= 0 { // a client that escaped the commas too
+			for _, n := range bytes.Split(name, []byte(",")) {
+				r.names = append(r.names, n)
+			}
+			continue
+		}
+		r.names = append(r.names, name)
+	}
+	if err := r.checkNames(atLeast); err != nil {
+		return err
+	}
+	since, _ := arg(q.query, "since")
+	since, ok := unescape(since, true)
+	if last := q.Header.Peek("Last-Event-ID"); len(last) > 0 {
+		since = last
+	}
+	if !ok {
+		return codes.New(codes.BadSince, "a percent sign must be followed by two hexadecimal digits")
+	}
+	var err *codes.Error
+	r.froms, err = channel.ParseSince(r.froms, since, len(r.names))
+	return err
+}
+
+func (r *reactor) checkNames(atLeast int) *codes.Error {
+	if len(r.names) < atLeast {
+		return codes.New(codes.NoChannel, "")
+	}
+	if len(r.names) > r.server.config.MaxChannels {
+		return codes.New(codes.TooManyChannels, "")
+	}
+	for i, name := range r.names {
+		if err := r.checkReadable(name); err != nil {
+			return err
+		}
+		for _, before := range r.names[:i] {
+			if bytes.Equal(before, name) {
+				return codes.New(codes.DuplicateChannel, string(name))
+			}
+		}
+	}
+	return nil
+}
+
+// checkReadable says why a client may not subscribe to a channel.
+func (r *reactor) checkReadable(name []byte) *codes.Error {
+	if code := channel.CheckName(name); code != codes.None {
+		return codes.New(code, quoted(name))
+	}
+	if !r.server.config.mayRead(name) {
+		return codes.New(codes.Forbidden, "clients without a token may not read "+string(name))
+	}
+	return nil
+}
+
+// quoted shows untrusted bytes, cut to a reasonable length.
+func quoted(b []byte) string {
+	const most = 40
+	if len(b) > most {
+		return string(bytes.ToValidUTF8(b[:most], []byte("?"))) + "…"
+	}
+	return string(bytes.ToValidUTF8(b, []byte("?")))
+}
+
+const (
+	defaultWait = 25 * time.Second
+	maxWait     = 60 * time.Second
+)
+
+// parseWait reads how long a poll may be parked.
+func parseWait(q *request) (time.Duration, *codes.Error) {
+	text, given := arg(q.query, "wait")
+	if !given {
+		return defaultWait, nil
+	}
+	s := string(text)
+	if n := len(s); n > 0 && s[n-1] >= '0' && s[n-1] <= '9' {
+		s += "s"
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > maxWait {
+		return 0, codes.New(codes.BadWait, quoted(text))
+	}
+	return d, nil
+}
+
+// headerList returns the values of a header that may stand on several lines, as one list (RFC 9110 section 5.3).
+func headerList(h *fasthttp.RequestHeader, name string) []byte {
+	all := h.PeekAll(name)
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return bytes.Join(all, []byte(", "))
+}

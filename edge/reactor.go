@@ -1,0 +1,288 @@
+package edge
+
+import (
+	"time"
+
+	"encke/channel"
+	"encke/codes"
+	"encke/longpoll"
+	"encke/netloop"
+	"encke/wsframe"
+)
+
+// reactor is a loop's protocol: the netloop.Handler of everything that happens on it. All fields are owned by the loop.
+type reactor struct {
+	server *Server // immutable
+	loop   *netloop.Loop
+
+	now     int64 // Unix time in milliseconds, as of this tick
+	seconds uint32
+	clock   longpoll.Clock
+	http    *longpoll.Assembler
+	frames  *wsframe.Decoder
+	sink    frameSink
+
+	clients  clients
+	progress map[netloop.ID]*longpoll.Progress // requests of which a part has come
+	partial  map[netloop.ID]*wsframe.Partial   // messages of which a part has come
+	many     map[netloop.ID][]uint32           // entries of connections with several channels
+	batches  map[netloop.ID]*batch             // pushes of many lines that are under way
+	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
+	waits    map[netloop.Handle]int64          // until when such a push may wait
+	again    bool                              // one of them waits for its turn only
+	deferred []netloop.Mail                    // came while publications were fetched
+
+	entries     []*entry
+	freeEntries []uint32
+	byChannel   map[uint64]*entry
+	active      []*entry // those with something to fan out, from activeHead
+	activeHead  int
+	fetching    bool
+	draining    bool
+
+	// scratch, valid within one call
+	scratch []byte
+	body    []byte
+	offsets []uint64
+	one     [1]uint32
+	replay  []*channel.Publication
+	froms   []channel.From
+	names   [][]byte
+	begins  []uint64
+	later   []owed
+
+	stalledSpare []stall
+}
+
+const (
+	timerHeader netloop.TimerKind = iota + 1
+	timerBody
+	timerIdle
+	timerPoll
+)
+
+// Kinds of mail.
+const (
+	mailPublication uint32 = iota + 1 // N channel id, Val *channel.Publication
+	mailAnswer                        // To, Val *answer: made outside the loop
+	mailWake                          // look at stalled pushes
+	mailDrain                         // end every connection in order
+)
+
+// reasonOf is the netloop.Reason under which connections ended for that code are counted.
+func reasonOf(c codes.Code) netloop.Reason { return netloop.ReasonUser + netloop.Reason(c) }
+
+func newReactor(s *Server, l *netloop.Loop) *reactor {
+	r := &reactor{
+		server: s, loop: l, http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
+		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
+		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, waits: map[netloop.Handle]int64{}, byChannel: map[uint64]*entry{},
+	}
+	r.sink.r = r
+	r.Tick(time.Now())
+	return r
+}
+
+// Tick implements netloop.Handler.
+func (r *reactor) Tick(now time.Time) {
+	r.now = now.UnixMilli()
+	if r.loop.Index() == 0 {
+		r.server.housekeep(r.now)
+	}
+	if s := uint32(r.loop.Now() / time.Second); s != r.seconds || r.seconds == 0 {
+		r.seconds = max(s, 1)
+		r.clock.Set(now.Unix())
+	}
+	r.retryStalled()
+}
+
+// Open implements netloop.Handler.
+func (r *reactor) Open(c netloop.ID, listener int) {
+	cl := r.clients.ensure(c)
+	*cl = client{}
+	if listener == backendListener {
+		cl.flags = onBackend
+	}
+	r.server.figures.transport(overHTTP, 1)
+	switch {
+	case r.draining:
+		r.loop.Close(c, reasonOf(codes.GoingAway))
+	case listener != backendListener && r.server.engine.Open() > int64(r.server.config.MaxConnections):
+		r.refuse(c, cl, codes.New(codes.TooManyConnections, ""))
+	default:
+		r.loop.SetTimer(c, timerHeader, r.server.config.HeaderTimeout)
+	}
+}
+
+// Data implements netloop.Handler.
+func (r *reactor) Data(c netloop.ID, b []byte) int {
+	cl := r.clients.at(c)
+	cl.flags &^= isPinged
+	switch {
+	case cl.transport.websocket():
+		return r.dataWS(c, cl, b)
+	case cl.transport == overHTTP:
+		return r.dataHTTP(c, cl, b)
+	case cl.transport == overPoll: // pipelined: waits until the answer is out
+		if len(b) > r.server.config.MaxHeader {
+			r.loop.Pause(c)
+		}
+		return 0
+	}
+	return len(b) // a stream's client has nothing more to say
+}
+
+// EOF implements netloop.Handler. A client that has sent FIN may still read: an answer that is owed is given. Endless
+// answers are not owed; their client has gone.
+func (r *reactor) EOF(c netloop.ID) {
+	cl := r.clients.at(c)
+	if cl.transport == overPoll || cl.flags&(isBusy|isStalled) != 0 {
+		return
+	}
+	r.loop.Finish(c, netloop.ReasonPeer)
+}
+
+// Drained implements netloop.Handler.
+func (r *reactor) Drained(c netloop.ID) {
+	if cl := r.clients.at(c); cl.transport == overHTTP && cl.flags&(isBusy|isStalled) == 0 {
+		r.loop.Resume(c) // what was pipelined
+	}
+}
+
+// Timeout implements netloop.Handler.
+func (r *reactor) Timeout(c netloop.ID, kind netloop.TimerKind) {
+	cl := r.clients.at(c)
+	switch kind {
+	case timerPoll:
+		r.answerEmpty(c, cl)
+	case timerIdle:
+		r.loop.Finish(c, reasonOf(codes.Normal))
+	case timerHeader, timerBody:
+		if r.loop.Untaken(c) == 0 && cl.flags&isPartial == 0 {
+			r.loop.Finish(c, reasonOf(codes.RequestTimeout)) // it never said a word: nobody to answer
+			return
+		}
+		r.refuse(c, cl, codes.New(codes.RequestTimeout, ""))
+	}
+}
+
+// Silent implements netloop.Handler.
+func (r *reactor) Silent(c netloop.ID, silence time.Duration) {
+	cl := r.clients.at(c)
+	switch {
+	case cl.transport.websocket():
+		r.silentWS(c, cl, silence)
+	case cl.transport == overSSE || cl.transport == overStream:
+		r.heartbeat(c, cl)
+	}
+}
+
+// Stalled implements netloop.Handler.
+func (r *reactor) Stalled(c netloop.ID, _ int, age time.Duration) {
+	if age >= r.server.config.WriteTimeout {
+		r.end(c, r.clients.at(c), codes.WriteTimeout)
+	}
+}
+
+// checkPending ends a connection for which too much output waits.
+func (r *reactor) checkPending(c netloop.ID, cl *client) {
+	if r.loop.Waiting(c) > r.server.config.MaxPending {
+		r.end(c, cl, codes.SlowConsumer)
+	}
+}
+
+// end ends a connection in its transport's way, counted under code. What waits for a reader that is too slow is dropped,
+// but for a frame that has begun: the close frame must get through.
+func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
+	switch {
+	case cl.transport.websocket():
+		r.loop.DropWaiting(c)
+		r.closeWS(c, cl, code.Close(), code)
+	case r.loop.Waiting(c) > 0:
+		r.loop.Close(c, reasonOf(code)) // cut off in the middle, so that the client sees that it is
+	default:
+		if cl.flags&isChunked != 0 {
+			r.loop.Send(c, []byte("0\r\n\r\n"))
+		}
+		r.loop.Finish(c, reasonOf(code))
+	}
+}
+
+// Closed implements netloop.Handler.
+func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
+	cl := r.clients.at(c)
+	r.leaveAll(c, cl)
+	r.server.figures.transport(cl.transport, -1)
+	if cl.flags&isPartial != 0 {
+		delete(r.progress, c)
+	}
+	if p := r.partial[c]; p != nil {
+		r.frames.Release(p)
+		delete(r.partial, c)
+	}
+	delete(r.batches, c)
+	*cl = client{}
+}
+
+// become changes the transport.
+func (r *reactor) become(cl *client, t transport) {
+	r.server.figures.transport(cl.transport, -1)
+	r.server.figures.transport(t, 1)
+	cl.transport = t
+}
+
+// Mail implements netloop.Handler.
+func (r *reactor) Mail(m netloop.Mail) {
+	if m.Kind == mailPublication {
+		r.arrived(m.N, m.Val.(*channel.Publication))
+		return
+	}
+	if r.fetching {
+		r.deferred = append(r.deferred, m)
+		return
+	}
+	r.act(m)
+}
+
+func (r *reactor) act(m netloop.Mail) {
+	switch m.Kind {
+	case mailAnswer:
+		r.answered(m)
+	case mailWake:
+		r.retryStalled()
+	case mailDrain:
+		r.drain()
+	}
+}
+
+// Turn implements netloop.Handler.
+func (r *reactor) Turn() bool {
+	for i := 0; i < len(r.deferred); i++ {
+		r.act(r.deferred[i])
+	}
+	clear(r.deferred)
+	r.deferred = r.deferred[:0]
+	more := r.fanOut()
+	if r.again {
+		r.retryStalled()
+	}
+	return more
+}
+
+// drain ends every connection in its own order; from now on new ones are closed.
+func (r *reactor) drain() {
+	r.draining = true
+	r.loop.StopListening()
+	r.loop.Each(func(c netloop.ID) {
+		cl := r.clients.at(c)
+		switch {
+		case cl.flags&(isBusy|isStalled) != 0: // its answer ends it
+		case cl.transport == overPoll:
+			r.answerEmpty(c, cl)
+		case cl.transport == overHTTP && (cl.flags&isPartial != 0 || r.loop.Untaken(c) > 0):
+			r.refuse(c, cl, codes.New(codes.GoingAway, ""))
+		default:
+			r.end(c, cl, codes.GoingAway)
+		}
+	})
+}

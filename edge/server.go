@@ -1,0 +1,173 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"encke/channel"
+	"encke/netloop"
+
+	"github.com/panjf2000/ants/v2"
+)
+
+// Listener indexes of netloop.
+const (
+	publicListener  = 0
+	backendListener = 1
+)
+
+// Server is one edge process.
+type Server struct {
+	// immutable after New
+	config   Config
+	store    *channel.Store
+	engine   *netloop.Engine
+	pool     *ants.Pool // for what may block
+	reactors []*reactor
+	began    time.Time
+	metrics  *metrics
+
+	stalled atomic.Uint64 // loops on which pushes wait
+	figures figures
+
+	// owned by loop 0
+	statsAt   int64
+	statsSent string
+}
+
+// New makes a server that does not listen yet.
+func New(config Config) (*Server, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	if config.Log == nil {
+		config.Log = func(string, ...any) {}
+	}
+	s := &Server{config: config, began: time.Now()}
+	s.figures.perLoop = make([]loopFigures, config.Loops)
+	s.store = channel.NewStore(channel.Config{
+		Epoch: newEpoch(), Length: config.HistoryLength, Age: config.HistoryAge.Milliseconds(),
+		Memory: config.HistoryMemory, Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: s,
+	})
+	var err error
+	// A full pool refuses at once, so that a loop never waits for it.
+	if s.pool, err = ants.NewPool(64, ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {
+		return nil, fmt.Errorf("cannot make the worker pool: %w", err)
+	}
+	s.engine, err = netloop.New(netloop.Config{
+		Loops: config.Loops, Silence: config.PingInterval, HardLimit: config.MaxConnections + spareConnections,
+		New: func(l *netloop.Loop) netloop.Handler {
+			r := newReactor(s, l)
+			s.reactors = append(s.reactors, r)
+			return r
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics = newMetrics(s)
+	return s, nil
+}
+
+// spareConnections are kept for the backend listener and for telling clients over the limit that they are.
+const spareConnections = 32
+
+// newEpoch draws the identity of this process's streams: 35 bits, so 7 characters.
+func newEpoch() channel.Epoch {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return channel.Epoch(binary.LittleEndian.Uint64(b[:])>>29 | 1)
+}
+
+// Start listens and serves. It returns the addresses of the two listeners.
+func (s *Server) Start() (public, backend netip.AddrPort, err error) {
+	o := netloop.ListenOptions{Share: s.config.SharePort}
+	if public, err = s.engine.Listen(publicListener, s.config.Listen, o); err != nil {
+		return
+	}
+	if backend, err = s.engine.Listen(backendListener, s.config.Backend, o); err != nil {
+		return
+	}
+	return public, backend, s.engine.Start()
+}
+
+// Stop ends every connection in its own order (close frames, last chunks, answers to parked polls), waits until they have
+// gone or ctx is done, and then ends the loops.
+func (s *Server) Stop(ctx context.Context) error {
+	for _, l := range s.engine.Loops() {
+		l.Post(netloop.Mail{Kind: mailDrain})
+	}
+	wait := time.NewTicker(5 * time.Millisecond)
+	defer wait.Stop()
+	for s.engine.Open() > 0 && ctx.Err() == nil {
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+		}
+	}
+	left := s.engine.Open()
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := s.engine.Stop(end)
+	s.pool.Release()
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%d connections had to be cut off", left)
+	}
+	return err
+}
+
+// Busy implements channel.Sink.
+func (s *Server) Busy(loops uint64) bool {
+	all := s.engine.Loops()
+	for i := range all {
+		if loops&(1<<i) != 0 && all[i].Backlog().Load() > int64(s.config.MaxBacklog) {
+			return true
+		}
+	}
+	return false
+}
+
+// Deliver implements channel.Sink.
+func (s *Server) Deliver(loop int, ch *channel.Channel, p *channel.Publication) {
+	l := s.engine.Loops()[loop]
+	l.Backlog().Add(publicationCost(p))
+	l.Post(netloop.Mail{Kind: mailPublication, N: ch.ID(), Val: p})
+}
+
+// wakeStalled lets loops with pushes that wait try them again.
+func (s *Server) wakeStalled() {
+	loops := s.stalled.Swap(0)
+	for i, l := range s.engine.Loops() {
+		if loops&(1<<i) != 0 {
+			l.Post(netloop.Mail{Kind: mailWake})
+		}
+	}
+}
+
+// sweepEach is how many channels are looked at in each tick.
+const sweepEach = 2000
+
+// housekeep runs on loop 0 at every tick.
+func (s *Server) housekeep(now int64) {
+	s.store.Sweep(now, sweepEach)
+	if now >= s.statsAt {
+		s.statsAt = now + 1000
+		s.publishStats(now)
+	}
+}
+
+// publishStats tells the subscribers of $stats who is online, once a second when it has changed.
+func (s *Server) publishStats(now int64) {
+	text := s.figures.online()
+	if text == s.statsSent {
+		return
+	}
+	if _, err := s.store.Publish([]byte("$stats"), &channel.Message{Data: []byte(text), JSON: true}, now); err == nil {
+		s.statsSent = text
+	}
+}

@@ -1,0 +1,155 @@
+package edge
+
+import (
+	"encke/channel"
+	"encke/longpoll"
+	"encke/netloop"
+)
+
+// serveSSE begins an event stream (WHATWG HTML, "Server-sent events").
+func (r *reactor) serveSSE(q *request) {
+	r.serveEndless(q, overSSE, "text/event-stream", []byte("X-Accel-Buffering: no\r\n"))
+}
+
+// serveStream begins a stream of JSON lines.
+func (r *reactor) serveStream(q *request) {
+	r.serveEndless(q, overStream, "application/x-ndjson", []byte("X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n"))
+}
+
+func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte) {
+	if err := r.parseChannels(q, 1); err != nil {
+		r.fail(q, err)
+		return
+	}
+	chunked := q.Header.IsHTTP11()
+	r.scratch = longpoll.AppendStreamHead(r.scratch[:0], &r.clock, typ, chunked, extra)
+	r.loop.Send(q.c, r.scratch)
+	if q.head {
+		q.keep = false // there is no telling how long the body would be
+		return
+	}
+	cl := q.cl
+	r.become(cl, t)
+	r.loop.StopTimer(q.c)
+	cl.beat = r.seconds
+	if chunked {
+		cl.flags |= isChunked
+	}
+	r.joinAll(q.c, cl)
+}
+
+// owed is what a connection has missed of one of its channels.
+type owed struct {
+	nth    int // which of its channels
+	e      *entry
+	joined channel.Joined
+}
+
+// joinAll subscribes a stream to r.names from r.froms, tells it where it begins, and gives it what it has missed. Ids speak
+// of all channels, so all are joined before the first is replayed, and r.begins follows what has been given.
+func (r *reactor) joinAll(c netloop.ID, cl *client) {
+	r.begins, r.later = r.begins[:0], r.later[:0]
+	for i, name := range r.names {
+		joined, e, err := r.join(c, name, r.froms[i])
+		if err != nil { // names have been checked
+			panic("BUG: " + err.Error())
+		}
+		r.addChannel(c, cl, e)
+		begin := joined.Head
+		if len(joined.Replay) > 0 {
+			begin = joined.Replay[0].Offset - 1
+		}
+		r.begins = append(r.begins, begin)
+		if len(joined.Replay) > 0 || joined.Gap != "" {
+			if len(r.names) > 1 { // the next join uses the slice again
+				joined.Replay = append([]*channel.Publication(nil), joined.Replay...)
+			}
+			r.later = append(r.later, owed{i, e, joined})
+		}
+	}
+	out := r.chunk(r.scratch[:0], cl)
+	start := len(out)
+	out = r.appendBeginning(out, cl)
+	for i := range r.later {
+		out = r.appendMissed(out, cl, &r.later[i])
+	}
+	if cl.flags&isChunked != 0 {
+		out = closeChunk(out, start-len(chunkRoom))
+	}
+	clear(r.later)
+	r.scratch = out
+	r.loop.Send(c, out)
+}
+
+// chunk leaves room for a chunk's size where the stream is chunked.
+func (r *reactor) chunk(dst []byte, cl *client) []byte {
+	if cl.flags&isChunked != 0 {
+		dst = append(dst, chunkRoom...)
+	}
+	return dst
+}
+
+// appendBeginning tells from which position the stream goes on: a client that is cut off before the first publication
+// resumes there. It is also a first sign of life, which makes proxies pass the head on.
+func (r *reactor) appendBeginning(dst []byte, cl *client) []byte {
+	if cl.transport == overSSE {
+		dst = append(dst, ":\nid: "...)
+		dst = channel.AppendPositions(dst, r.server.store.Epoch(), r.begins)
+		return append(dst, "\n\n"...)
+	}
+	dst = append(dst, `{"position":"`...)
+	dst = channel.AppendPositions(dst, r.server.store.Epoch(), r.begins)
+	return append(dst, "\"}\n"...)
+}
+
+// appendMissed appends the gap mark and the publications that a stream has missed of one channel.
+func (r *reactor) appendMissed(dst []byte, cl *client, o *owed) []byte {
+	epoch := r.server.store.Epoch()
+	if o.joined.Gap != "" {
+		r.server.figures.gaps.Add(1)
+		if cl.transport == overSSE {
+			dst = append(dst, "event: gap\nid: "...)
+			dst = channel.AppendPositions(dst, epoch, r.begins)
+			dst = append(dst, "\ndata: "...)
+			dst = append(appendGap(dst, o.e.name, &o.joined, epoch), '\n')
+		} else {
+			dst = appendGap(dst, o.e.name, &o.joined, epoch)
+		}
+		dst = append(dst, '\n')
+	}
+	for _, p := range o.joined.Replay {
+		if cl.transport == overSSE {
+			r.begins[o.nth] = p.Offset
+			dst = append(dst, "id: "...)
+			dst = channel.AppendPositions(dst, epoch, r.begins)
+			dst = appendSSEData(dst, p.Wire)
+			continue
+		}
+		dst = append(append(dst, p.Wire...), '\n')
+	}
+	r.countReplay(len(o.joined.Replay))
+	return dst
+}
+
+func (r *reactor) countReplay(n int) {
+	r.server.figures.delivered(r.loop.Index(), n)
+	r.server.figures.replayed.Add(uint64(n))
+}
+
+// heartbeat sends a stream a sign of life when the last one is a ping interval ago.
+func (r *reactor) heartbeat(c netloop.ID, cl *client) {
+	if every := uint32(r.server.config.PingInterval.Seconds()); r.seconds-cl.beat < every {
+		return
+	}
+	cl.beat = r.seconds
+	beat := beats[cl.transport == overSSE][cl.flags&isChunked != 0]
+	if r.loop.Send(c, beat) == netloop.SentLater {
+		r.checkPending(c, cl)
+	}
+}
+
+// beats are the signs of life: a comment for SSE, an empty line for a stream of lines; each plain and as a chunk.
+var beats = map[bool]map[bool][]byte{
+	true:  {false: []byte(":\n\n"), true: []byte("3\r\n:\n\n\r\n")},
+	false: {false: []byte("\n"), true: []byte("1\r\n\n\r\n")},
+}
