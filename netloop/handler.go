@@ -50,5 +50,5 @@ const (
 	ReasonConnect               // a dialed connection could not be made
 	ReasonStop                  // the engine stopped
 	ReasonUser                  // first of the handler's own
-	NumReasons    = 32
+	NumReasons    = 96
 )
