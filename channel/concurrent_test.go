@@ -190,15 +190,10 @@ func hammer(t *testing.T, conf Config) {
 			}
 		})
 	}
-	looping.Go(func() { // the timer and the backend
+	looping.Go(func() {
 		r := rand.New(rand.NewPCG(seed, 200))
 		for !stop.Load() {
-			s.Sweep(now.Load(), 1+r.IntN(20))
-			name := fmt.Appendf(nil, "c%d", r.IntN(channels))
-			s.State(name, now.Load())
-			if r.IntN(50) == 0 {
-				s.Delete(name, now.Load())
-			}
+			upkeep(s, r, now.Load(), fmt.Appendf(nil, "c%d", r.IntN(channels)))
 		}
 	})
 	publishing.Wait()
@@ -208,6 +203,15 @@ func hammer(t *testing.T, conf Config) {
 	t.Logf("%d published, %d received, %d gaps", sent.Load(), got.Load(), gaps.Load())
 	if total := s.Totals(); total.Published != uint64(sent.Load()) {
 		t.Errorf("%d published, %d counted", sent.Load(), total.Published)
+	}
+}
+
+// upkeep is what the timer and the backend do meanwhile.
+func upkeep(s *Store, r *rand.Rand, now int64, name []byte) {
+	s.Sweep(now, 1+r.IntN(20))
+	s.State(name, now)
+	if r.IntN(50) == 0 {
+		s.Delete(name, now)
 	}
 }
 

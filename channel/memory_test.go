@@ -20,7 +20,7 @@ func heap() int64 {
 // TestMemoryStaysBounded publishes several times what may be kept, to one channel and to many, and also looks at what
 // the heap has really grown by.
 func TestMemoryStaysBounded(t *testing.T) {
-	const bound = 8 << 20
+	const bound = 3 << 20
 	for _, channels := range []int{1, 100, 5000} {
 		for _, size := range []int{1, 100, 5000} {
 			before := heap()
