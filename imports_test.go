@@ -1,0 +1,40 @@
+package encke
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImportsGoOneWay holds the code against the direction that ARCHITECTURE.md promises.
+func TestImportsGoOneWay(t *testing.T) {
+	allowed := map[string]string{ // package: those of this module that it may import
+		"encke/codes":           "",
+		"encke/bitset":          "",
+		"encke/netloop":         "encke/bitset",
+		"encke/wsframe":         "encke/codes",
+		"encke/longpoll":        "encke/codes encke/netloop",
+		"encke/channel":         "encke/codes",
+		"encke/page":            "",
+		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/netloop encke/wsframe",
+		"encke/bench":           "encke/netloop encke/wsframe encke/codes",
+		"encke/cmd/encke":       "encke/edge encke/page",
+		"encke/cmd/encke-bench": "encke/bench",
+	}
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		pkg, imports, _ := strings.Cut(line, " ")
+		may, known := allowed[pkg]
+		for _, imp := range strings.Fields(imports) {
+			if strings.HasPrefix(imp, "encke/") && (!known || !strings.Contains(" "+may+" ", " "+imp+" ")) {
+				t.Errorf("%s must not import %s", pkg, imp)
+			}
+			if pkg == "encke/channel" && strings.Contains(imp, ".") {
+				t.Errorf("the core imports %s", imp)
+			}
+		}
+	}
+}
