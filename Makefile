@@ -1,0 +1,31 @@
+# The targets of README.md and CONTRIBUTING.md. `make run` and `make test` need nothing but Go.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+FUZZTIME ?= 30s
+
+.PHONY: build run test lint fuzz bench check
+
+build:
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+run: build
+	bin/encke serve --dev
+
+test:
+	sh tools/setup.sh
+	go vet ./...
+	ENCKE_OUTSIDE=1 go test -race -timeout 20m ./...
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
+	go vet ./...
+	@for f in $$(git ls-files '*.sh' '.ci/run'); do sh -n $$f || exit 1; done
+
+# every fuzz target, one after the other: FUZZTIME=5m make fuzz
+fuzz:
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+check: lint test
