@@ -1,156 +1,159 @@
 package longpoll
 
-import (
-	"bytes"
+import "encke/codes"
 
-	"encke/codes"
-)
+// bodyState is where in a body a request is (RFC 9112 6 and 7.1).
+type bodyState uint8
 
-// chunkPhase is where the scanner of a chunked body (RFC 9112 section 7.1) is:
+// chunkSize ─► [chunkExt] ─► chunkSizeLF ─► chunkData ─► chunkDataCR ─► chunkDataLF ─► chunkSize …
 //
-//	sizeLine ─▶ data ─▶ dataEnd ─▶ sizeLine …        (chunk of size > 0)
-//	sizeLine ─▶ trailers ─▶ complete                 (last chunk)
-type chunkPhase uint8
+//	└─ size 0 ─► trailer
+const (
+	sized       bodyState = iota // Content-Length, or no body at all
+	chunkSize                    // in the digits
+	chunkExt                     // behind a semicolon
+	chunkSizeLF                  // behind the CR of the size line
+	chunkData
+	chunkDataCR
+	chunkDataLF
+	trailer // p.left is where it begins
+)
 
 const (
-	phaseSize chunkPhase = iota
-	phaseData
-	phaseDataEnd
-	phaseTrailers
+	// maxDigits of a chunk's size is where fasthttp stops too; leading zeros count.
+	maxDigits = 15
+	// maxExtension is the most a chunk extension may have, with what stands for a value; they are skipped.
+	maxExtension = 256
+	// freeFraming may be spent on size lines at once, beyond what maxFraming allows by the body.
+	freeFraming = 16 << 10
 )
 
-// maxSizeLine bounds a chunk's size with its extensions, which are overlooked.
-const maxSizeLine = 256
-
-// maxSizeDigits is enough for any size that a limit allows.
-const maxSizeDigits = 8
-
-// scanChunks goes on with the scan and returns the length of the whole request, 0 while a part of it is missing. It only
-// finds the end; joining the chunks is fasthttp's.
-func (p *Progress) scanChunks(b []byte, lim Limits) (int, codes.Code) {
-	body := b[p.head:]
-	// Chunks of a byte or two may not cost many times their weight: framing is bounded too.
-	if len(body) > 16*lim.Body+lim.Header+maxSizeLine {
-		return 0, codes.BodyTooLarge
-	}
-	for {
-		rest := body[p.at:]
-		switch p.phase {
-		case phaseData:
-			if int64(len(rest)) < p.size {
-				return 0, codes.None
-			}
-			p.at += int32(p.size)
-			p.phase = phaseDataEnd
-		case phaseDataEnd:
-			if len(rest) < 2 {
-				return 0, chunkIf(len(rest) == 0 || rest[0] == '\r')
-			}
-			if rest[0] != '\r' || rest[1] != '\n' {
-				return 0, codes.BadChunk
-			}
-			p.at += 2
-			p.phase = phaseSize
-		default:
-			n, code := p.chunkLine(rest, lim)
-			if n == 0 || code != codes.None {
-				return 0, code
-			}
-			p.at += int32(n)
-			if p.phase == phaseTrailers && n == 2 && p.size < 0 {
-				return int(p.head) + int(p.at), codes.None
-			}
-			if p.phase == phaseTrailers {
-				p.size = -1 // the size line of the last chunk is behind
-			}
-		}
-	}
+// maxFraming is how many bytes may be neither head, body nor trailer, when body bytes have come: enough for one byte in
+// each chunk, but never more than the limit of the body. So a request holds at most 2 × Body and a constant.
+func maxFraming(body int, lim Limits) int {
+	return freeFraming + min(8*body, max(lim.Body, 0))
 }
 
-func chunkIf(ok bool) codes.Code {
-	if ok {
-		return codes.None
-	}
-	return codes.BadChunk
-}
-
-// chunkLine takes a size line or a trailer line; n is its length with CR LF, 0 while its end is missing.
-func (p *Progress) chunkLine(rest []byte, lim Limits) (n int, code codes.Code) {
-	most := maxSizeLine
-	if p.phase == phaseTrailers {
-		most = lim.Header
-	}
-	end := bytes.IndexByte(rest[:min(len(rest), most)], '\n')
-	if end < 0 {
-		if len(rest) >= most {
-			return 0, codes.BadChunk
+// chunks goes on with a chunked body. end is where the request ends, 0 while it is incomplete.
+func (p *Progress) chunks(b []byte, lim Limits) (end int, code codes.Code, detail string) {
+	for p.state != trailer {
+		if p.off == len(b) {
+			return 0, codes.None, ""
 		}
-		return 0, p.lineStart(rest)
-	}
-	if end == 0 || rest[end-1] != '\r' {
-		return 0, codes.BadChunk
-	}
-	line := rest[:end-1]
-	if p.phase == phaseSize {
-		return end + 1, p.chunkSize(line, lim)
-	}
-	if p.total += int32(end + 1); int(p.total) > lim.Header {
-		return 0, codes.HeaderTooLarge
-	}
-	if len(line) > 0 {
-		var ignored headFacts
-		if code, _ := ignored.headerLine(line); code != codes.None {
-			return 0, codes.BadChunk
+		if p.state == chunkData {
+			n := min(p.left, len(b)-p.off)
+			p.left -= n
+			p.off += n
+			if p.left == 0 {
+				p.state = chunkDataCR
+			}
+			continue
+		}
+		c := b[p.off]
+		p.off++
+		if code, detail = p.chunkByte(c, lim); code != codes.None {
+			return 0, code, detail
 		}
 	}
-	return end + 1, codes.None
+	return p.takeTrailer(b, lim)
 }
 
-// lineStart refuses early what can no more become a size line.
-func (p *Progress) lineStart(rest []byte) codes.Code {
-	if p.phase == phaseSize && len(rest) > 0 && hexValue(rest[0]) < 0 {
-		return codes.BadChunk
-	}
-	return codes.None
-}
-
-// chunkSize reads a size line: hexadecimal digits, then perhaps extensions.
-func (p *Progress) chunkSize(line []byte, lim Limits) codes.Code {
-	size, digits := int64(0), 0
-	for digits < len(line) && hexValue(line[digits]) >= 0 {
-		size = size<<4 | int64(hexValue(line[digits]))
-		if digits++; digits > maxSizeDigits {
-			return codes.BodyTooLarge
+// chunkByte takes one byte of the framing; p.off is behind it.
+func (p *Progress) chunkByte(c byte, lim Limits) (codes.Code, string) {
+	switch p.state {
+	case chunkSize:
+		return p.sizeByte(c, lim)
+	case chunkExt:
+		p.line++
+		switch {
+		case c == '\r':
+			p.state = chunkSizeLF
+		case !isValue[c]:
+			return codes.BadChunk, "a chunk extension holds a control character"
+		case p.line > maxExtension:
+			return codes.BadChunk, "a chunk extension is too long"
 		}
-	}
-	if digits == 0 || digits < len(line) && line[digits] != ';' {
-		return codes.BadChunk
-	}
-	for _, c := range line[digits:] {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return codes.BadChunk
+	case chunkSizeLF:
+		if c != '\n' {
+			return codes.BadChunk, "a chunk size line does not end in CRLF"
 		}
+		return p.beginChunk(lim)
+	case chunkDataCR:
+		if c != '\r' {
+			return codes.BadChunk, "a chunk is longer than its size"
+		}
+		p.state = chunkDataLF
+	case chunkDataLF:
+		if c != '\n' {
+			return codes.BadChunk, "a chunk does not end in CRLF"
+		}
+		p.state, p.line = chunkSize, 0
 	}
-	if size == 0 {
-		p.phase, p.total, p.size = phaseTrailers, 0, 0
-		return codes.None
-	}
-	if int64(p.total)+size > int64(lim.Body) {
-		return codes.BodyTooLarge
-	}
-	p.total += int32(size)
-	p.size, p.phase = size, phaseData
-	return codes.None
+	return codes.None, ""
 }
 
-func hexValue(c byte) int {
+// sizeByte takes a byte of the size: hexadecimal digits, nothing before or between them, then CRLF or an extension.
+func (p *Progress) sizeByte(c byte, lim Limits) (codes.Code, string) {
+	digit := 0
 	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
+	case isDigit(c):
+		digit = int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		digit = int(c|0x20-'a') + 10
+	case p.line == 0:
+		return codes.BadChunk, "a chunk has no size"
+	case c == '\r':
+		p.state = chunkSizeLF
+		return codes.None, ""
+	case c == ';':
+		p.state, p.line = chunkExt, 0
+		return codes.None, ""
+	default:
+		return codes.BadChunk, "a chunk size is not a hexadecimal number"
 	}
-	return -1
+	if p.line == maxDigits {
+		return codes.BadChunk, "a chunk size has too many digits"
+	}
+	p.line++
+	p.left = p.left<<4 | digit // no overflow: it was at most maxBody
+	if p.left > lim.Body-p.body {
+		return codes.BodyTooLarge, ""
+	}
+	return codes.None, ""
+}
+
+// beginChunk is called behind a size line: p.left is the size.
+func (p *Progress) beginChunk(lim Limits) (codes.Code, string) {
+	if p.off-int(p.head)-p.body > maxFraming(p.body, lim) {
+		return codes.BadChunk, "there is more chunk framing than body"
+	}
+	p.body += p.left
+	p.state = chunkData
+	if p.left == 0 {
+		p.state, p.left = trailer, p.off
+	}
+	return codes.None, ""
+}
+
+// takeTrailer goes on with the lines behind the last chunk. They obey the rules of header lines and are then ignored.
+func (p *Progress) takeTrailer(b []byte, lim Limits) (end int, code codes.Code, detail string) {
+	start := p.left
+	limit := max(lim.Header, 2)
+	window := b[:min(len(b), start+limit)]
+	end, off, ok := blockEnd(window, start, p.off)
+	switch {
+	case !ok:
+		return 0, codes.BadChunk, badLine
+	case end == 0 && len(window)-start >= limit:
+		return 0, codes.HeaderTooLarge, "the trailer"
+	case end == 0:
+		p.off = off
+		return 0, codes.None, ""
+	}
+	for line, rest := cutLine(b[start:end]); len(line) > 0; line, rest = cutLine(rest) {
+		if _, _, why := field(line); why != "" {
+			return 0, codes.BadChunk, why
+		}
+	}
+	return end, codes.None, ""
 }

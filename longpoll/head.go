@@ -3,187 +3,315 @@ package longpoll
 import (
 	"bytes"
 
+	"github.com/valyala/fasthttp"
+
 	"encke/codes"
 )
 
-// emptyLines is how many empty lines before a request line are overlooked (RFC 9112 section 2.2).
-const emptyLines = 4
+const badLine = "a line must end in CRLF and hold no other CR, LF or NUL"
 
-// skipEmpty returns the length of the empty lines at the start of b.
-func skipEmpty(b []byte) int {
-	n := 0
-	for n < 2*emptyLines && n+1 < len(b) && b[n] == '\r' && b[n+1] == '\n' {
-		n += 2
-	}
-	return n
+// head is what a request's head says about its framing and its connection.
+type head struct {
+	http10   bool
+	host     bool // Host was there
+	sized    bool // Content-Length was there
+	coded    bool // Transfer-Encoding was there
+	chunked  bool // and was chunked
+	expect   bool // Expect: 100-continue
+	expects  bool // Expect of something else
+	closes   bool // Connection: close
+	upgrades bool // Connection: upgrade
+	length   int  // Content-Length; saturated at maxBody+1
 }
 
-// scanHead looks for the empty line that ends the head, from where it stopped before. A line must end with CR LF: what
-// takes a bare LF for an end (RFC 9112 section 2.2 allows it) may see other requests than a proxy in front.
-func (p *Progress) scanHead(b []byte, limit int) (complete bool, code codes.Code, detail string) {
-	for {
-		i := bytes.IndexByte(b[p.seen:], '\n')
-		if i < 0 {
-			p.seen = int32(len(b))
-			return false, p.tooLong(b, len(b), limit), ""
-		}
-		end := int(p.seen) + i // of the line, at LF
-		if end == 0 || b[end-1] != '\r' {
-			return false, codes.BadRequest, "a line ends with LF alone"
-		}
-		empty := end-1 == int(p.line)
-		p.seen, p.line = int32(end+1), int32(end+1)
-		switch {
-		case end+1 > limit:
-			return false, p.tooLong(b, end+1, limit), ""
-		case !empty:
-		case end+1 <= 2*emptyLines && skipEmpty(b[:end+1]) == end+1: // before the request line
-		default:
-			p.head = int32(end + 1)
-			return true, codes.None, ""
-		}
-	}
-}
-
-// tooLong says which limit n bytes of head break, if any.
-func (p *Progress) tooLong(b []byte, n, limit int) codes.Code {
-	if n <= limit {
-		return codes.None
-	}
-	if first := bytes.IndexByte(b[skipEmpty(b):limit], '\n'); first < 0 {
-		return codes.URITooLong
-	}
-	return codes.HeaderTooLarge
-}
-
-// headFacts is what the head says about the request's form.
-type headFacts struct {
-	http11  bool
-	hosts   int
-	lengths int
-	length  int64
-	coded   bool // Transfer-Encoding is there
-	expects bool
-}
-
-// readHead checks the head strictly and learns how long the body is.
-func (p *Progress) readHead(head []byte, lim Limits) (codes.Code, string) {
-	lines := head[skipEmpty(head) : len(head)-2]
-	line, rest, _ := bytes.Cut(lines, []byte("\r\n"))
-	var f headFacts
-	if code, detail := f.requestLine(line); code != codes.None {
-		return code, detail
-	}
-	for len(rest) > 0 {
-		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		if code, detail := f.headerLine(line); code != codes.None {
-			return code, detail
-		}
-	}
+// declared is the length as fasthttp tells it.
+func (h *head) declared() int {
 	switch {
-	case f.http11 && f.hosts != 1 || f.hosts > 1:
-		return codes.BadRequest, "Host must stand exactly once" // RFC 9112 section 3.2
-	case f.coded && f.lengths > 0 || f.lengths > 1:
-		return codes.LengthConflict, "" // RFC 9112 section 6.3
-	case f.coded && !f.http11:
-		return codes.BadRequest, "HTTP/1.0 has no transfer codings" // RFC 9112 section 6.1
-	case f.length > int64(lim.Body):
-		return codes.BodyTooLarge, ""
+	case h.chunked:
+		return -1
+	case h.sized:
+		return h.length
 	}
-	p.size = f.length
-	if f.coded {
-		p.flags |= isChunked
-	}
-	if f.expects && f.http11 {
-		p.flags |= wantsContinue
-	}
-	return codes.None, ""
+	return -2
 }
 
-// requestLine reads METHOD SP target SP HTTP/x.y (RFC 9112 section 3).
-func (f *headFacts) requestLine(line []byte) (codes.Code, string) {
-	method, rest, _ := bytes.Cut(line, []byte(" "))
-	target, version, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !isToken(method) || len(target) == 0 {
-		return codes.BadRequest, "the request line is not METHOD target HTTP/1.1"
-	}
-	for _, c := range target {
-		if c <= ' ' || c >= 0x7f {
-			return codes.BadRequest, "the request target has a byte that must be percent-encoded"
+// blockEnd looks for the end of the lines that begin at start: the place after the first empty one, 0 when it is not
+// there yet. Looking begins at off; next is where to go on. ok is false for a bare CR or LF or a NUL (RFC 9112 2.2).
+//
+// A CR that may be half of a CRLF is left to be looked at again, so that it is always seen together with its LF.
+func blockEnd(b []byte, start, off int) (end, next int, ok bool) {
+	for {
+		lf := bytes.IndexByte(b[off:], '\n')
+		if lf < 0 {
+			part := b[off:]
+			cr := bytes.IndexByte(part, '\r')
+			if cr >= 0 && cr != len(part)-1 || bytes.IndexByte(part, 0) >= 0 {
+				return 0, 0, false
+			}
+			if cr >= 0 {
+				return 0, len(b) - 1, true
+			}
+			return 0, len(b), true
+		}
+		part := b[off : off+lf]
+		if lf == 0 || bytes.IndexByte(part, '\r') != lf-1 || bytes.IndexByte(part, 0) >= 0 {
+			return 0, 0, false
+		}
+		cr := off + lf - 1
+		off += lf + 1
+		if cr == start || b[cr-1] == '\n' {
+			return off, off, true
 		}
 	}
-	if len(version) != len("HTTP/1.1") || string(version[:5]) != "HTTP/" || !digit(version[5]) || version[6] != '.' || !digit(version[7]) {
-		return codes.BadRequest, "the request line does not end with HTTP/1.1"
+}
+
+// cutLine splits b after its first line, which is returned without its CRLF. blockEnd has seen that there is one.
+func cutLine(b []byte) (line, rest []byte) {
+	lf := bytes.IndexByte(b, '\n')
+	return b[:lf-1], b[lf+1:]
+}
+
+// parseHead checks a whole head, with its last, empty line.
+func parseHead(block []byte, lim Limits) (h head, code codes.Code, detail string) {
+	line, rest := cutLine(block)
+	if code, detail = h.requestLine(line); code != codes.None {
+		return h, code, detail
 	}
-	if version[5] != '1' || version[7] > '1' {
+	for line, rest = cutLine(rest); len(line) > 0; line, rest = cutLine(rest) {
+		name, value, why := field(line)
+		if why != "" {
+			return h, codes.BadRequest, why
+		}
+		if code, detail = h.note(name, value); code != codes.None {
+			return h, code, detail
+		}
+	}
+	code, detail = h.check(lim)
+	return h, code, detail
+}
+
+// requestLine checks METHOD SP target SP HTTP/1.x (RFC 9112 3). fasthttp checks the target's form.
+func (h *head) requestLine(line []byte) (codes.Code, string) {
+	method := bytes.IndexByte(line, ' ')
+	version := bytes.LastIndexByte(line, ' ')
+	if method <= 0 || method == version {
+		return codes.BadRequest, "a request line is method, target and version"
+	}
+	for _, c := range line[:method] {
+		if !isToken[c] {
+			return codes.BadRequest, "the method is not a token"
+		}
+	}
+	target := line[method+1 : version]
+	for _, c := range target {
+		if c <= ' ' || c == 0x7f {
+			return codes.BadRequest, "the target holds a space or control character"
+		}
+	}
+	if len(target) == 0 {
+		return codes.BadRequest, "there is no target"
+	}
+	v := line[version+1:]
+	if len(v) != 8 || string(v[:5]) != "HTTP/" || !isDigit(v[5]) || v[6] != '.' || !isDigit(v[7]) {
+		return codes.BadRequest, "the version is malformed"
+	}
+	switch string(v) {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		h.http10 = true
+	default:
 		return codes.UnsupportedVersion, ""
 	}
-	f.http11 = version[7] == '1'
 	return codes.None, ""
 }
 
-// headerLine checks one line (RFC 9112 section 5) and takes note of what decides the form of the request.
-func (f *headFacts) headerLine(line []byte) (codes.Code, string) {
-	name, value, ok := bytes.Cut(line, []byte(":"))
-	if !ok || !isToken(name) { // a space before the colon and a folded line fail here too
-		return codes.BadRequest, "a header is not name: value"
+// field checks one header line: a token, at once a colon, and a value without control characters (RFC 9112 5.1). why
+// says what is wrong, else it is empty.
+func field(line []byte) (name, value []byte, why string) {
+	if line[0] == ' ' || line[0] == '\t' { // RFC 9112 5.2
+		return nil, nil, "a header line is folded"
 	}
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return codes.BadRequest, "a header has a control character"
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return nil, nil, "a header line has no colon"
+	}
+	name, value = line[:colon], trim(line[colon+1:])
+	if len(name) == 0 {
+		return nil, nil, "a header has no name"
+	}
+	for _, c := range name {
+		if !isToken[c] {
+			return nil, nil, "a header name is not a token"
 		}
 	}
-	value = bytes.Trim(value, " \t")
+	for _, c := range value {
+		if !isValue[c] {
+			return nil, nil, "a header value holds a control character"
+		}
+	}
+	return name, value, ""
+}
+
+// note takes notice of the fields that frame a request or rule its connection.
+func (h *head) note(name, value []byte) (codes.Code, string) {
 	switch {
-	case equalFold(name, "host"):
-		f.hosts++
-	case equalFold(name, "content-length"):
-		f.lengths++
-		return f.contentLength(value)
-	case equalFold(name, "transfer-encoding"):
-		if f.coded || !equalFold(value, "chunked") {
-			return codes.UnsupportedCoding, ""
+	case fold(name, "host"):
+		return h.noteHost(value)
+	case fold(name, "content-length"):
+		return h.noteLength(value)
+	case fold(name, "transfer-encoding"):
+		// Coding names ignore case; a second line makes a list, which is more than chunked.
+		h.chunked = !h.coded && fold(value, "chunked")
+		h.coded = true
+	case fold(name, "expect"):
+		if fold(value, "100-continue") {
+			h.expect = true
+		} else {
+			h.expects = true
 		}
-		f.coded = true
-	case equalFold(name, "expect"):
-		if !equalFold(value, "100-continue") {
-			return codes.ExpectationFailed, ""
+	case fold(name, "connection"):
+		for len(value) > 0 {
+			var option []byte
+			option, value = cutOption(value)
+			h.closes = h.closes || fold(option, "close")
+			h.upgrades = h.upgrades || fold(option, "upgrade")
 		}
-		f.expects = true
 	}
 	return codes.None, ""
 }
 
-func (f *headFacts) contentLength(value []byte) (codes.Code, string) {
-	if len(value) == 0 {
-		return codes.BadRequest, "Content-Length is not a number"
+// noteHost refuses a second Host and one that is none (RFC 9112 3.2).
+func (h *head) noteHost(value []byte) (codes.Code, string) {
+	if h.host {
+		return codes.BadRequest, "Host stands twice"
 	}
+	h.host = true
 	for _, c := range value {
-		if !digit(c) {
+		if !isHost[c] {
+			return codes.BadRequest, "Host is malformed"
+		}
+	}
+	if len(value) == 0 && !h.http10 { // RFC 9110 4.2.1: an http URI has a host
+		return codes.BadRequest, "Host is empty"
+	}
+	return codes.None, ""
+}
+
+// noteLength takes digits only, once (RFC 9112 6.3).
+func (h *head) noteLength(value []byte) (codes.Code, string) {
+	if h.sized || bytes.IndexByte(value, ',') >= 0 {
+		return codes.LengthConflict, ""
+	}
+	h.sized = true
+	for _, c := range value {
+		if !isDigit(c) {
 			return codes.BadRequest, "Content-Length is not a number"
 		}
-		if f.length = f.length*10 + int64(c-'0'); f.length > 1<<40 {
-			return codes.BodyTooLarge, ""
-		}
+		h.length = min(h.length*10+int(c-'0'), maxBody+1)
+	}
+	if len(value) == 0 {
+		return codes.BadRequest, "Content-Length is empty"
 	}
 	return codes.None, ""
 }
 
-func digit(c byte) bool { return c >= '0' && c <= '9' }
+// check looks at what only the whole head can tell.
+func (h *head) check(lim Limits) (codes.Code, string) {
+	switch {
+	case !h.host && !h.http10:
+		return codes.BadRequest, "Host is missing"
+	case h.coded && h.http10: // RFC 9112 6.1
+		return codes.BadRequest, "Transfer-Encoding in HTTP/1.0"
+	case h.coded && h.sized:
+		return codes.LengthConflict, ""
+	case h.coded && !h.chunked:
+		return codes.UnsupportedCoding, ""
+	case h.expects:
+		return codes.ExpectationFailed, ""
+	case h.length > lim.Body:
+		return codes.BodyTooLarge, ""
+	}
+	if h.http10 { // RFC 9110 10.1.1: "MUST ignore that expectation"
+		h.expect = false
+	}
+	return codes.None, ""
+}
 
-// isToken says whether b is a token (RFC 9110 section 5.6.2).
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if !tokenBytes[c] {
+// KeepAlive says whether the connection stays open after this request (RFC 9112 9.3).
+func KeepAlive(h *fasthttp.RequestHeader) bool {
+	if h.ConnectionClose() {
+		return false
+	}
+	keep := h.IsHTTP11()
+	for _, value := range h.PeekAll(fasthttp.HeaderConnection) {
+		for len(value) > 0 {
+			var option []byte
+			option, value = cutOption(value)
+			if fold(option, "close") {
+				return false
+			}
+			keep = keep || fold(option, "keep-alive")
+		}
+	}
+	return keep
+}
+
+// cutOption splits a comma-separated list after its first item.
+func cutOption(list []byte) (option, rest []byte) {
+	option, rest, _ = bytes.Cut(list, comma)
+	return trim(option), rest
+}
+
+var comma = []byte{','}
+
+// fold compares b with lower, which is in lower case, ignoring the case of ASCII letters.
+func fold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
 			return false
 		}
 	}
-	return len(b) > 0
+	return true
 }
 
-var tokenBytes = func() (t [256]bool) {
-	for _, c := range "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
-		t[c] = true
+// trim takes the optional white space of RFC 9110 5.6.3 off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
 	}
-	return t
-}()
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+var (
+	isToken = bytesOf(alphanumeric + "!#$%&'*+-.^_`|~")     // tchar, RFC 9110 5.6.2
+	isHost  = bytesOf(alphanumeric + "!$%&'()*+,-.:;=[]_~") // uri-host and port, RFC 3986 3.2.2
+	isValue = valueBytes()
+)
+
+func bytesOf(set string) (table [256]bool) {
+	for i := range len(set) {
+		table[set[i]] = true
+	}
+	return table
+}
+
+// valueBytes are visible characters, obs-text, SP and HTAB (RFC 9110 5.5).
+func valueBytes() (table [256]bool) {
+	for c := range table {
+		table[c] = c >= ' ' && c != 0x7f || c == '\t'
+	}
+	return table
+}

@@ -1,112 +1,151 @@
 package longpoll
 
 import (
-	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"encke/codes"
 )
 
-// Response is an answer with a body of known length. Every answer says Date, Server, Cache-Control: no-store and
-// Access-Control-Allow-Origin: * besides.
+// CORSPreflight are the raw header lines that an answer to OPTIONS has besides those of every answer.
+var CORSPreflight = []byte("Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n" +
+	"Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, Content-Type\r\n" +
+	"Access-Control-Max-Age: 86400\r\n")
+
+// everyAnswer are the header lines of every answer, but for Date.
+const everyAnswer = "Server: encke\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n"
+
+// Clock caches the header lines that every answer has: they change once a second, with Date. Until the first Set they
+// have no Date (RFC 9110 6.6.1: a server without a clock sends none). A Clock belongs to one loop.
+type Clock struct {
+	lines []byte
+}
+
+// Set sets the time, in Unix seconds. The owner calls it at most once a second.
+func (c *Clock) Set(unix int64) {
+	c.lines = append(c.lines[:0], everyAnswer...)
+	c.lines = append(c.lines, "Date: "...)
+	c.lines = time.Unix(unix, 0).UTC().AppendFormat(c.lines, "Mon, 02 Jan 2006 15:04:05 GMT")
+	c.lines = append(c.lines, "\r\n"...)
+}
+
+// appendHead appends a status line and the lines of every answer.
+func (c *Clock) appendHead(dst []byte, status int) []byte {
+	dst = appendStatusLine(dst, status)
+	if len(c.lines) == 0 {
+		return append(dst, everyAnswer...)
+	}
+	return append(dst, c.lines...)
+}
+
+func appendStatusLine(dst []byte, status int) []byte {
+	if status == fasthttp.StatusOK {
+		return append(dst, "HTTP/1.1 200 OK\r\n"...)
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, fasthttp.StatusMessage(status)...)
+	return append(dst, "\r\n"...)
+}
+
+// Response is a whole answer. It is written by hand: fasthttp's ResponseHeader.AppendBytes takes longer (see
+// response_timing_test.go), replaces what is in dst, and keeps a goroutine for its Date.
 type Response struct {
 	Status      int
 	Type        string // Content-Type, "" for none
 	Body        []byte
-	Extra       []byte // header lines "A: b\r\n"
-	Close       bool   // the connection ends
-	KeepAlive10 bool   // tell an HTTP/1.0 client that it does not
-	Head        bool   // the answer to HEAD: headers as for GET, no body
-}
-
-// Clock holds the header lines that every answer begins with, the date among them.
-type Clock struct{ lines []byte }
-
-// Set sets the date, in seconds of Unix time; once a second is enough.
-func (c *Clock) Set(unix int64) {
-	c.lines = append(c.lines[:0], "Server: encke\r\nDate: "...)
-	c.lines = time.Unix(unix, 0).UTC().AppendFormat(c.lines, http.TimeFormat)
-	c.lines = append(c.lines, "\r\nCache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\n"...)
-}
-
-// appendStatus appends the status line.
-func appendStatus(dst []byte, status int) []byte {
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, http.StatusText(status)...)
-	return append(dst, "\r\n"...)
+	Extra       []byte // raw header lines, each with its CRLF
+	Close       bool   // Connection: close; otherwise the connection stays
+	KeepAlive10 bool   // an HTTP/1.0 client asked for keep-alive and is told that it gets it, unless Close
+	Head        bool   // the answer to HEAD: the Content-Length of Body, but no body
 }
 
 // Append appends the whole response to dst.
 func (r *Response) Append(dst []byte, c *Clock) []byte {
-	dst = append(appendStatus(dst, r.Status), c.lines...)
-	if r.Type != "" {
-		dst = append(dst, "Content-Type: "...)
-		dst = append(dst, r.Type...)
-		dst = append(dst, "\r\n"...)
-	}
-	bodiless := r.Status == http.StatusNoContent || r.Status == http.StatusNotModified // RFC 9110 section 8.6
-	if !bodiless {
-		dst = append(dst, "Content-Length: "...)
-		dst = strconv.AppendInt(dst, int64(len(r.Body)), 10)
-		dst = append(dst, "\r\n"...)
-	}
+	dst = c.appendHead(dst, r.Status)
+	dst = append(dst, r.Extra...)
+	dst = appendConnection(dst, r.Close, r.KeepAlive10)
+	return appendBody(dst, r.Status, r.Type, r.Body, r.Head)
+}
+
+func appendConnection(dst []byte, closes, keep10 bool) []byte {
 	switch {
-	case r.Close:
-		dst = append(dst, "Connection: close\r\n"...)
-	case r.KeepAlive10:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
+	case closes:
+		return append(dst, "Connection: close\r\n"...)
+	case keep10:
+		return append(dst, "Connection: keep-alive\r\n"...)
 	}
-	dst = append(append(dst, r.Extra...), "\r\n"...)
-	if r.Head || bodiless {
+	return dst
+}
+
+// appendBody appends the lines about the body, the end of the head, and the body.
+func appendBody(dst []byte, status int, typ string, body []byte, head bool) []byte {
+	dst = appendType(dst, typ)
+	if status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified { // RFC 9110 8.6, 15.4.5
+		return append(dst, "\r\n"...)
+	}
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	if head {
 		return dst
 	}
-	return append(dst, r.Body...)
+	return append(dst, body...)
 }
 
-// AppendStreamHead appends the head of an endless answer: chunked, or for HTTP/1.0 until the connection ends.
-func AppendStreamHead(dst []byte, c *Clock, typ string, chunked bool, extra []byte) []byte {
-	dst = append(appendStatus(dst, http.StatusOK), c.lines...)
-	dst = append(append(dst, "Content-Type: "...), typ...)
-	if chunked {
-		dst = append(dst, "\r\nTransfer-Encoding: chunked\r\n"...)
-	} else {
-		dst = append(dst, "\r\nConnection: close\r\n"...)
+func appendType(dst []byte, typ string) []byte {
+	if typ == "" {
+		return dst
 	}
-	return append(append(dst, extra...), "\r\n"...)
+	dst = append(dst, "Content-Type: "...)
+	dst = append(dst, typ...)
+	return append(dst, "\r\n"...)
 }
 
-// ErrorOptions say how an error is answered.
+// AppendStreamHead appends the head of an endless answer with that Content-Type. chunked is for HTTP/1.1: what follows
+// is chunks. Otherwise the body follows as it is and ends with the connection. extra are raw header lines.
+func AppendStreamHead(dst []byte, c *Clock, typ string, chunked bool, extra []byte) []byte {
+	dst = c.appendHead(dst, fasthttp.StatusOK)
+	dst = append(dst, extra...)
+	dst = appendType(dst, typ)
+	if chunked {
+		return append(dst, "Transfer-Encoding: chunked\r\n\r\n"...)
+	}
+	return append(dst, "Connection: close\r\n\r\n"...)
+}
+
+// ErrorOptions are the particulars of an error answer.
 type ErrorOptions struct {
-	Close, Head, KeepAlive10 bool
+	Close, Head, KeepAlive10 bool   // as in Response
 	Retry                    int    // Retry-After in seconds, 0 for none
-	Allow                    string // methods, for MethodNotAllowed
+	Allow                    string // Allow, "" for none; a 405 must have it (RFC 9110 15.5.6)
 }
 
-// AppendError appends an error answer in the form of PROTOCOL.md.
+// AppendError appends the error answer of PROTOCOL.md. A code that is never an HTTP answer is told as a 500.
 func AppendError(dst []byte, c *Clock, e *codes.Error, o ErrorOptions) []byte {
-	var extra []byte
+	status := e.Code.Status()
+	if status == 0 {
+		status = fasthttp.StatusInternalServerError
+	}
+	dst = c.appendHead(dst, status)
 	if o.Retry > 0 {
-		extra = append(strconv.AppendInt(append(extra, "Retry-After: "...), int64(o.Retry), 10), "\r\n"...)
+		dst = append(dst, "Retry-After: "...)
+		dst = strconv.AppendInt(dst, int64(o.Retry), 10)
+		dst = append(dst, "\r\n"...)
 	}
 	if o.Allow != "" {
-		extra = append(append(append(extra, "Allow: "...), o.Allow...), "\r\n"...)
+		dst = append(dst, "Allow: "...)
+		dst = append(dst, o.Allow...)
+		dst = append(dst, "\r\n"...)
 	}
-	if e.Code == codes.UpgradeRequired { // RFC 6455 section 4.4, RFC 9110 section 15.5.22
-		extra = append(extra, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"...)
-		if !o.Close && !o.KeepAlive10 {
-			extra = append(extra, "Connection: upgrade\r\n"...)
-		}
+	if e.Code == codes.UpgradeRequired {
+		// RFC 6455 4.4, and RFC 9110 7.8: who sends Upgrade names it in Connection.
+		dst = append(dst, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
 	}
+	dst = appendConnection(dst, o.Close, o.KeepAlive10)
 	body := append(e.AppendJSON([]byte(`{"error":`)), '}')
-	r := Response{Status: e.Code.Status(), Type: "application/json", Body: body, Extra: extra,
-		Close: o.Close, KeepAlive10: o.KeepAlive10, Head: o.Head}
-	return r.Append(dst, c)
+	return appendBody(dst, status, "application/json", body, o.Head)
 }
-
-// CORSPreflight are the header lines with which browsers are told what they may send (Fetch standard).
-var CORSPreflight = []byte("Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n" +
-	"Access-Control-Allow-Headers: Last-Event-ID, Authorization, Cache-Control, Content-Type\r\n" +
-	"Access-Control-Max-Age: 86400\r\n")
