@@ -69,6 +69,11 @@ func (r *reactor) joinAll(c netloop.ID, cl *client) {
 	}
 	out := r.chunk(r.scratch[:0], cl)
 	start := len(out)
+	// Ids speak of all channels as if their gaps were known, so all gaps are told before the first id: a client that is cut
+	// off between must not come back with a position behind a gap that it has not heard of.
+	for i := range r.later {
+		out = r.appendGapMark(out, cl, &r.later[i])
+	}
 	out = r.appendBeginning(out, cl)
 	for i := range r.later {
 		out = r.appendMissed(out, cl, &r.later[i])
@@ -102,21 +107,23 @@ func (r *reactor) appendBeginning(dst []byte, cl *client) []byte {
 	return append(dst, "\"}\n"...)
 }
 
-// appendMissed appends the gap mark and the publications that a stream has missed of one channel.
+// appendGapMark appends the gap mark of a channel, if there is a gap.
+func (r *reactor) appendGapMark(dst []byte, cl *client, o *owed) []byte {
+	if o.joined.Gap == "" {
+		return dst
+	}
+	r.server.figures.gaps.Add(1)
+	if cl.transport != overSSE {
+		return append(appendGap(dst, o.e.name, &o.joined, r.server.store.Epoch()), '\n')
+	}
+	dst = append(dst, "event: gap\ndata: "...)
+	dst = appendGap(dst, o.e.name, &o.joined, r.server.store.Epoch())
+	return append(dst, "\n\n"...)
+}
+
+// appendMissed appends the publications that a stream has missed of one channel.
 func (r *reactor) appendMissed(dst []byte, cl *client, o *owed) []byte {
 	epoch := r.server.store.Epoch()
-	if o.joined.Gap != "" {
-		r.server.figures.gaps.Add(1)
-		if cl.transport == overSSE {
-			dst = append(dst, "event: gap\nid: "...)
-			dst = channel.AppendPositions(dst, epoch, r.begins)
-			dst = append(dst, "\ndata: "...)
-			dst = append(appendGap(dst, o.e.name, &o.joined, epoch), '\n')
-		} else {
-			dst = appendGap(dst, o.e.name, &o.joined, epoch)
-		}
-		dst = append(dst, '\n')
-	}
 	for _, p := range o.joined.Replay {
 		if cl.transport == overSSE {
 			r.begins[o.nth] = p.Offset
