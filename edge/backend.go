@@ -13,6 +13,10 @@ import (
 
 // serveBackend routes a request of the backend listener.
 func (r *reactor) serveBackend(q *request) {
+	if !sameOrigin(q) {
+		r.fail(q, codes.New(codes.Forbidden, "pages of other sites may not use the backend listener"))
+		return
+	}
 	switch path := string(q.path); {
 	case path == "/publish":
 		r.only(q, "POST, OPTIONS", r.servePublish)
@@ -214,4 +218,15 @@ func (r *reactor) servePublish(q *request) {
 	default:
 		r.fail(q, codes.New(codes.UnsupportedType, ""))
 	}
+}
+
+// sameOrigin refuses what a browser sends for a page of another site: any page could otherwise push through the browser of
+// somebody who can reach this listener.
+func sameOrigin(q *request) bool {
+	origin := q.Header.Peek("Origin")
+	if len(origin) == 0 {
+		return true
+	}
+	_, host, _ := bytes.Cut(origin, []byte("://"))
+	return bytes.EqualFold(host, q.Header.Host())
 }

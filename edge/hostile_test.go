@@ -205,6 +205,7 @@ func TestBadHTTPIsRefusedAndHarmsNobody(t *testing.T) {
 		{"publish of nothing", backend, post("/publish", jsonType, ""), 400, "empty_message"},
 		{"unknown channel", backend, get("/channels/never"), 404, "unknown_channel"},
 		{"bad limit", backend, get("/channels/innocent/history?limit=0"), 400, "bad_limit"},
+		{"a page of another site", backend, "POST /channels/a HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nOrigin: http://evil.example\r\nContent-Length: 1\r\n\r\nx", 403, "forbidden"},
 		{"wrong method", backend, "PATCH /channels/a HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -408,6 +409,29 @@ func TestConnectionsBeyondTheLimitAreTold(t *testing.T) {
 	}
 	waitFor(t, "room", func() bool { return r.Stats().Connections["total"] < 5 })
 	openWS(t, r.public, "/ws?channels=a", "")
+}
+
+// TestOwedAnswersOutliveFIN sends a request and FIN in one go: the answer comes, and then the end.
+func TestOwedAnswersOutliveFIN(t *testing.T) {
+	r := newRig(t, nil)
+	for name, request := range map[string]string{
+		"parked poll": "GET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"pipelined":   "GET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: x\r\n\r\nGET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		c := connect(t, r.public).(*net.TCPConn)
+		_, _ = io.WriteString(c, request)
+		_ = c.CloseWrite()
+		waitFor(t, "parked", func() bool { return r.Stats().Connections["poll"] == 1 })
+		res, err := http.Post("http://"+r.backend+"/channels/fin", "text/plain", strings.NewReader("owed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		all, err := io.ReadAll(c) // to the end, which must come by itself
+		if err != nil || !bytes.Contains(all, []byte(`"data":"owed"`)) || bytes.Count(all, []byte("200 OK")) != strings.Count(request, "GET") {
+			t.Errorf("%s: %q %v", name, all, err)
+		}
+	}
 }
 
 func waitFor(t testing.TB, what string, ok func() bool) {

@@ -202,7 +202,7 @@ func (r *reactor) servePage(q *request) {
 // answer sends a response in the way the request asks for.
 func (r *reactor) answer(q *request, res longpoll.Response) {
 	res.Close, res.KeepAlive10, res.Head = !q.keep, q.keep10, q.head
-	r.scratch = res.Append(r.scratch[:0], &r.clock)
+	r.scratch = res.Append(r.scratch[:0], r.clock(q.cl))
 	r.loop.Send(q.c, r.scratch)
 }
 
@@ -224,7 +224,7 @@ func (r *reactor) failWith(q *request, err *codes.Error, o longpoll.ErrorOptions
 	if err.Code.Status() == 503 {
 		o.Retry = retryAfter
 	}
-	r.scratch = longpoll.AppendError(r.scratch[:0], &r.clock, err, o)
+	r.scratch = longpoll.AppendError(r.scratch[:0], r.clock(q.cl), err, o)
 	r.loop.Send(q.c, r.scratch)
 }
 
@@ -238,7 +238,7 @@ func (r *reactor) refuse(c netloop.ID, cl *client, err *codes.Error) {
 	if err.Code.Status() == 503 {
 		o.Retry = retryAfter
 	}
-	r.scratch = longpoll.AppendError(r.scratch[:0], &r.clock, err, o)
+	r.scratch = longpoll.AppendError(r.scratch[:0], r.clock(cl), err, o)
 	r.loop.Send(c, r.scratch)
 	r.loop.Finish(c, reasonOf(err.Code))
 }

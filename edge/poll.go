@@ -132,7 +132,7 @@ func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
 			body := r.appendWalk(beginPoll(r.body[:0]), w)
 			r.body = r.endPoll(body, []uint64{w.pubs[len(w.pubs)-1].Offset})
 			res := longpoll.Response{Status: 200, Type: "application/json", Body: r.body}
-			w.bufs[formPoll] = res.Append(nil, &r.clock)
+			w.bufs[formPoll] = res.Append(nil, r.clock(cl))
 		}
 		r.release(c, cl)
 		r.loop.Share(c, w.bufs[formPoll])
@@ -178,7 +178,7 @@ func (r *reactor) unpark(c netloop.ID, cl *client, body []byte) {
 	res := longpoll.Response{Status: 200, Type: "application/json", Body: body,
 		Close: !keep, KeepAlive10: keep && cl.flags&isHTTP10 != 0}
 	r.release(c, cl)
-	r.scratch = res.Append(r.scratch[:0], &r.clock)
+	r.scratch = res.Append(r.scratch[:0], r.clock(cl))
 	r.loop.Send(c, r.scratch)
 	switch {
 	case !keep && r.draining:

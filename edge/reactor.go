@@ -17,7 +17,7 @@ type reactor struct {
 
 	now     int64 // Unix time in milliseconds, as of this tick
 	seconds uint32
-	clock   longpoll.Clock
+	clocks  [2]longpoll.Clock // public, backend
 	http    *longpoll.Assembler
 	frames  *wsframe.Decoder
 	sink    frameSink
@@ -91,7 +91,10 @@ func (r *reactor) Tick(now time.Time) {
 	}
 	if s := uint32(r.loop.Now() / time.Second); s != r.seconds || r.seconds == 0 {
 		r.seconds = max(s, 1)
-		r.clock.Set(now.Unix())
+		for i := range r.clocks {
+			r.clocks[i].Private = i == backendListener
+			r.clocks[i].Set(now.Unix())
+		}
 	}
 	r.retryStalled()
 }
@@ -138,6 +141,9 @@ func (r *reactor) EOF(c netloop.ID) {
 	cl := r.clients.at(c)
 	if cl.transport == overPoll || cl.flags&(isBusy|isStalled) != 0 {
 		return
+	}
+	if cl.transport == overHTTP && r.loop.Waiting(c) > 0 && r.loop.Untaken(c) > 0 {
+		return // pipelined requests wait; Drained goes on with them
 	}
 	r.loop.Finish(c, netloop.ReasonPeer)
 }
@@ -222,6 +228,14 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	}
 	delete(r.batches, c)
 	*cl = client{}
+}
+
+// clock returns the header lines for answers on a connection's listener.
+func (r *reactor) clock(cl *client) *longpoll.Clock {
+	if cl.flags&onBackend != 0 {
+		return &r.clocks[backendListener]
+	}
+	return &r.clocks[publicListener]
 }
 
 // become changes the transport.

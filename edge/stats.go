@@ -192,7 +192,7 @@ func (r *reactor) answered(m netloop.Mail) {
 	cl, a := r.clients.at(c), m.Val.(*answer)
 	cl.flags &^= isBusy
 	a.response.Close = a.response.Close || r.draining
-	r.scratch = a.response.Append(r.scratch[:0], &r.clock)
+	r.scratch = a.response.Append(r.scratch[:0], r.clock(cl))
 	r.loop.Send(c, r.scratch)
 	if a.response.Close {
 		r.loop.Finish(c, netloop.ReasonPeer)

@@ -22,7 +22,7 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 		return
 	}
 	chunked := q.Header.IsHTTP11()
-	r.scratch = longpoll.AppendStreamHead(r.scratch[:0], &r.clock, typ, chunked, extra)
+	r.scratch = longpoll.AppendStreamHead(r.scratch[:0], r.clock(q.cl), typ, chunked, extra)
 	r.loop.Send(q.c, r.scratch)
 	if q.head {
 		q.keep = false // there is no telling how long the body would be

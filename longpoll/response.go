@@ -15,17 +15,24 @@ var CORSPreflight = []byte("Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n
 	"Access-Control-Max-Age: 86400\r\n")
 
 // everyAnswer are the header lines of every answer, but for Date.
-const everyAnswer = "Server: encke\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n"
+const (
+	everyAnswer  = "Server: encke\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n"
+	everyPrivate = "Server: encke\r\nCache-Control: no-store\r\n"
+)
 
 // Clock caches the header lines that every answer has: they change once a second, with Date. Until the first Set they
 // have no Date (RFC 9110 6.6.1: a server without a clock sends none). A Clock belongs to one loop.
 type Clock struct {
-	lines []byte
+	Private bool // no Access-Control-Allow-Origin: pages of other sites may not read the answers; takes effect at Set
+	lines   []byte
 }
 
 // Set sets the time, in Unix seconds. The owner calls it at most once a second.
 func (c *Clock) Set(unix int64) {
 	c.lines = append(c.lines[:0], everyAnswer...)
+	if c.Private {
+		c.lines = append(c.lines[:0], everyPrivate...)
+	}
 	c.lines = append(c.lines, "Date: "...)
 	c.lines = time.Unix(unix, 0).UTC().AppendFormat(c.lines, "Mon, 02 Jan 2006 15:04:05 GMT")
 	c.lines = append(c.lines, "\r\n"...)

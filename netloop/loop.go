@@ -262,6 +262,9 @@ func (l *Loop) again() {
 		if s.flags&flagInput != 0 && s.flags&(flagFinishing|flagPaused) == 0 {
 			l.feed(c, s, nil)
 		}
+		if c, ok = l.Resolve(l.ready[i]); ok && s.flags&(flagEOF|flagInput|flagFinishing|flagReady) == flagEOF {
+			l.handler.EOF(c) // what was owed when the FIN came has been given
+		}
 		if i >= 1024 { // the rest next turn
 			l.ready = append(l.ready[:0], l.ready[i+1:]...)
 			return
