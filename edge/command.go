@@ -144,8 +144,10 @@ func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name [
 	out = appendForm(out, formOf(cl), cl.bits, joined.Replay)
 	r.scratch = out
 	r.countReplay(len(joined.Replay))
-	if len(out) > 0 {
-		r.loop.Send(c, out)
+	// One replay may be longer than what may wait, another on top of it not: a client could ask for history without end.
+	if r.loop.Send(c, out) == netloop.SentLater && r.loop.Waiting(c) > r.server.config.MaxPending+len(out) {
+		r.end(c, cl, codes.SlowConsumer)
+		return false
 	}
 	return true
 }

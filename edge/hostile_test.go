@@ -367,7 +367,7 @@ func TestSlowSendersAreTimedOut(t *testing.T) {
 }
 
 func TestAClientThatNeverReadsIsEnded(t *testing.T) {
-	r := newRig(t, func(c *edge.Config) { c.MaxPending = 200_000; c.HistoryLength = 5 })
+	r := newRig(t, func(c *edge.Config) { c.MaxPending, c.HistoryLength, c.WriteTimeout = 200_000, 5, 2*time.Second })
 	stuck := openWS(t, r.public, "/ws?channels=innocent", "")
 	i := newInnocent(t, r)
 	big := strings.Repeat("x", 60_000)

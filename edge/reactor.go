@@ -59,6 +59,7 @@ const (
 	timerBody
 	timerIdle
 	timerPoll
+	timerEnd
 )
 
 // Kinds of mail.
@@ -161,6 +162,8 @@ func (r *reactor) Timeout(c netloop.ID, kind netloop.TimerKind) {
 	switch kind {
 	case timerPoll:
 		r.answerEmpty(c, cl)
+	case timerEnd:
+		r.loop.Close(c, reasonOf(codes.SlowConsumer)) // counted under the reason that Finish was given
 	case timerIdle:
 		r.loop.Finish(c, reasonOf(codes.Normal))
 	case timerHeader, timerBody:
@@ -185,7 +188,11 @@ func (r *reactor) Silent(c netloop.ID, silence time.Duration) {
 
 // Stalled implements netloop.Handler.
 func (r *reactor) Stalled(c netloop.ID, _ int, age time.Duration) {
-	if age >= r.server.config.WriteTimeout {
+	switch {
+	case age < r.server.config.WriteTimeout:
+	case r.loop.Finishing(c):
+		r.loop.Close(c, reasonOf(codes.WriteTimeout))
+	default:
 		r.end(c, r.clients.at(c), codes.WriteTimeout)
 	}
 }
@@ -197,6 +204,9 @@ func (r *reactor) checkPending(c netloop.ID, cl *client) {
 	}
 }
 
+// closeWait is how long a reader that is too slow may take to read as far as the close frame.
+const closeWait = 2 * time.Second
+
 // end ends a connection in its transport's way, counted under code. What waits for a reader that is too slow is dropped,
 // but for a frame that has begun: the close frame must get through.
 func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
@@ -204,6 +214,9 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 	case cl.transport.websocket():
 		r.loop.DropWaiting(c)
 		r.closeWS(c, cl, code.Close(), code)
+		if r.loop.Waiting(c) > 0 {
+			r.loop.SetTimer(c, timerEnd, closeWait)
+		}
 	case r.loop.Waiting(c) > 0:
 		r.loop.Close(c, reasonOf(code)) // cut off in the middle, so that the client sees that it is
 	default:
@@ -227,6 +240,9 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 		delete(r.partial, c)
 	}
 	delete(r.batches, c)
+	if len(r.waits) > 0 { // it may have gone between being resumed and being shown its request
+		delete(r.waits, r.loop.Handle(c))
+	}
 	*cl = client{}
 }
 
@@ -295,6 +311,8 @@ func (r *reactor) drain() {
 			r.answerEmpty(c, cl)
 		case cl.transport == overHTTP && (cl.flags&isPartial != 0 || r.loop.Untaken(c) > 0):
 			r.refuse(c, cl, codes.New(codes.GoingAway, ""))
+		case cl.transport == overHTTP: // an answer under way is given whole
+			r.loop.Finish(c, reasonOf(codes.GoingAway))
 		default:
 			r.end(c, cl, codes.GoingAway)
 		}

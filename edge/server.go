@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type Server struct {
 	reactors []*reactor
 	began    time.Time
 	metrics  *metrics
+
+	stopOnce sync.Once
+	stopErr  error
 
 	stalled atomic.Uint64 // loops on which pushes wait
 	figures figures
@@ -97,8 +101,13 @@ func (s *Server) Start() (public, backend netip.AddrPort, err error) {
 }
 
 // Stop ends every connection in its own order (close frames, last chunks, answers to parked polls), waits until they have
-// gone or ctx is done, and then ends the loops.
+// gone or ctx is done, and then ends the loops. Only the first call does so; others wait for it and return the same.
 func (s *Server) Stop(ctx context.Context) error {
+	s.stopOnce.Do(func() { s.stopErr = s.stop(ctx) })
+	return s.stopErr
+}
+
+func (s *Server) stop(ctx context.Context) error {
 	for _, l := range s.engine.Loops() {
 		l.Post(netloop.Mail{Kind: mailDrain})
 	}

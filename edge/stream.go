@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encke/channel"
+	"encke/codes"
 	"encke/longpoll"
 	"encke/netloop"
 )
@@ -67,31 +68,44 @@ func (r *reactor) joinAll(c netloop.ID, cl *client) {
 			r.later = append(r.later, owed{i, e, joined})
 		}
 	}
-	out := r.chunk(r.scratch[:0], cl)
-	start := len(out)
+	out, start := r.chunk(r.scratch[:0], cl)
 	// Ids speak of all channels as if their gaps were known, so all gaps are told before the first id: a client that is cut
 	// off between must not come back with a position behind a gap that it has not heard of.
 	for i := range r.later {
 		out = r.appendGapMark(out, cl, &r.later[i])
 	}
-	out = r.appendBeginning(out, cl)
+	r.sendChunk(c, cl, r.appendBeginning(out, cl), start)
 	for i := range r.later {
-		out = r.appendMissed(out, cl, &r.later[i])
-	}
-	if cl.flags&isChunked != 0 {
-		out = closeChunk(out, start-len(chunkRoom))
+		if len(r.later[i].joined.Replay) == 0 {
+			continue
+		}
+		out, start = r.chunk(r.scratch[:0], cl)
+		sent := r.sendChunk(c, cl, r.appendMissed(out, cl, &r.later[i]), start)
+		// One replay may be longer than what may wait, another on top of it not; see subscribe.
+		if sent == netloop.SentLater && r.loop.Waiting(c) > r.server.config.MaxPending+len(r.scratch) {
+			r.end(c, cl, codes.SlowConsumer)
+			break
+		}
 	}
 	clear(r.later)
-	r.scratch = out
-	r.loop.Send(c, out)
 }
 
-// chunk leaves room for a chunk's size where the stream is chunked.
-func (r *reactor) chunk(dst []byte, cl *client) []byte {
+// chunk leaves room for a chunk's size where the stream is chunked; start is where the chunk begins.
+func (r *reactor) chunk(dst []byte, cl *client) (out []byte, start int) {
+	start = len(dst)
 	if cl.flags&isChunked != 0 {
 		dst = append(dst, chunkRoom...)
 	}
-	return dst
+	return dst, start
+}
+
+// sendChunk sends what chunk has begun. It must not be empty: that would be the last chunk.
+func (r *reactor) sendChunk(c netloop.ID, cl *client, out []byte, start int) netloop.Sent {
+	if cl.flags&isChunked != 0 {
+		out = closeChunk(out, start)
+	}
+	r.scratch = out
+	return r.loop.Send(c, out)
 }
 
 // appendBeginning tells from which position the stream goes on: a client that is cut off before the first publication

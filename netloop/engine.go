@@ -188,13 +188,12 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// stop ends the loop; the last thing it does is to say so.
+// stop ends the loop; turn says so when it is left.
 func (l *Loop) stop(done chan struct{}) {
 	l.StopListening()
 	l.Each(func(c ID) { l.close(c, l.slots.at(c), ReasonStop) })
-	l.stopped = true
+	l.stopped, l.done = true, done
 	l.mail.end()
-	close(done)
 }
 
 // Each calls f for every open connection. f may close connections.

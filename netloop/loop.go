@@ -39,6 +39,7 @@ type Loop struct {
 	iov       [64]unix.Iovec
 	ending    map[ID]Reason // why connections that are finishing end
 	stopped   bool
+	done      chan struct{} // closed at the end of the loop's last turn
 
 	// any goroutine
 	mail    mailbox
@@ -108,11 +109,19 @@ func (l *Loop) Open() int { return l.slots.used }
 // Now returns the time in ticks since the loop began.
 func (l *Loop) Now() time.Duration { return time.Duration(l.wheel.now) * l.tick }
 
-// turn is one bounded round: events, mail, input shown again, the handler's own work. It is what netpoll calls.
+// turn is one bounded round. It is what netpoll calls.
 func (l *Loop) turn() {
 	if l.stopped {
 		return
 	}
+	l.round()
+	if l.stopped { // nothing of the loop is touched any more
+		close(l.done)
+	}
+}
+
+// round handles events, mail, input to be shown again, and lets the handler do its own work.
+func (l *Loop) round() {
 	l.mail.awake.Store(true)
 	l.counts.Turns.Add(1)
 	n, errno := epollWait(l.epfd, l.events[:])
@@ -124,11 +133,14 @@ func (l *Loop) turn() {
 		mailed = l.event(&l.events[i]) || mailed
 	}
 	l.deliver()
-	l.again()
-	more := l.handler.Turn()
 	if l.stopped {
 		return
 	}
+	l.again()
+	if l.stopped {
+		return
+	}
+	more := l.handler.Turn()
 	l.sleep(more || len(l.ready) > 0, mailed)
 }
 
@@ -326,7 +338,7 @@ func (l *Loop) close(c ID, s *slot, why Reason) {
 
 // Finish ends the connection in order: what waits is sent, then FIN, then input is thrown away until the peer has closed
 // too or Config.Linger has passed (RFC 9112 section 9.6: otherwise a reset could destroy the last answer). The handler
-// hears no more of it but Closed.
+// hears no more of it but Closed, and Stalled while output waits: how long that may take is the handler's to say.
 func (l *Loop) Finish(c ID, why Reason) {
 	s := l.slots.at(c)
 	if s.flags&(flagOpen|flagFinishing) != flagOpen {
@@ -334,11 +346,14 @@ func (l *Loop) Finish(c ID, why Reason) {
 	}
 	s.flags |= flagFinishing
 	l.ending[c] = why
-	l.SetTimer(c, timerLinger, l.engine.config.Linger)
+	l.StopTimer(c)
 	if s.flags&flagOutput == 0 && !(l.inData && l.current == c) {
 		l.linger(c, s)
 	}
 }
+
+// Finishing says whether Finish has been called.
+func (l *Loop) Finishing(c ID) bool { return l.slots.at(c).flags&flagFinishing != 0 }
 
 // linger sends FIN and throws away what still comes.
 func (l *Loop) linger(c ID, s *slot) {
@@ -350,6 +365,7 @@ func (l *Loop) linger(c ID, s *slot) {
 		l.close(c, s, ReasonPeer)
 		return
 	}
+	l.SetTimer(c, timerLinger, l.engine.config.Linger)
 	_, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(s.fd), unix.SHUT_WR, 0)
 	s.flags &^= flagPaused
 	l.watch(c, s)

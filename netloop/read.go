@@ -32,9 +32,12 @@ func (l *Loop) onEOF(c ID, s *slot) {
 		l.close(c, s, ReasonPeer)
 		return
 	}
-	l.watch(c, s)
+	gen := s.gen
 	if s.flags&flagFinishing == 0 {
-		l.handler.EOF(c)
+		l.handler.EOF(c) // most close: epoll need not be told first
+	}
+	if s.gen == gen && s.flags&flagOpen != 0 {
+		l.watch(c, s)
 	}
 }
 

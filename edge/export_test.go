@@ -1,0 +1,38 @@
+package edge
+
+// Tables returns how much the loops hold in their side tables; only what is not empty. It may be called after Stop, when no
+// loop runs any more.
+func (s *Server) Tables() map[string]int {
+	all := map[string]int{}
+	add := func(name string, n int) {
+		if n != 0 {
+			all[name] += n
+		}
+	}
+	for _, r := range s.reactors {
+		add("progress", len(r.progress))
+		add("partial", len(r.partial))
+		add("many", len(r.many))
+		add("batches", len(r.batches))
+		add("waits", len(r.waits))
+		add("stalled", len(r.stalled))
+		add("deferred", len(r.deferred))
+		add("channels", len(r.byChannel))
+		add("active", len(r.active)-r.activeHead)
+		for _, e := range r.entries {
+			if e != nil {
+				add("entries", 1)
+			}
+		}
+		for _, chunk := range r.clients.chunks {
+			for i := range chunk {
+				if chunk[i] != (client{}) {
+					add("clients", 1)
+				}
+			}
+		}
+		add("backlog", int(r.loop.Backlog().Load()))
+		add("waiting", int(r.loop.Counts().Waiting.Load()))
+	}
+	return all
+}
