@@ -85,7 +85,7 @@ func newLoop(e *Engine, index int) (*Loop, error) {
 		inputs:       map[ID][]byte{}, outputs: map[ID]*output{}, ending: map[ID]Reason{},
 		buf: make([]byte, c.ReadSize),
 	}
-	l.wheel.now = 1
+	l.wheel.now, l.running = 1, make(chan struct{})
 	l.wakeUp = l.wake
 	var err error
 	if l.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -150,6 +150,11 @@ func (e *Engine) Start() error {
 			defer e.done.Done()
 			_ = ev.Serve(turner{l})
 		}()
+	}
+	// Serve picks a poller, which must not happen while another engine's Start adds some; so wait for a sign of life.
+	for _, l := range e.loops {
+		l.wake()
+		<-l.running
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type Loop struct {
 	sweepTicks   int
 	silenceTicks uint32
 	handler      Handler
+	running      chan struct{} // closed at the first turn
 
 	// owned by the loop
 	slots     slab
@@ -38,6 +39,7 @@ type Loop struct {
 	events    [256]unix.EpollEvent
 	iov       [64]unix.Iovec
 	ending    map[ID]Reason // why connections that are finishing end
+	begun     bool
 	stopped   bool
 	done      chan struct{} // closed at the end of the loop's last turn
 
@@ -113,6 +115,10 @@ func (l *Loop) Now() time.Duration { return time.Duration(l.wheel.now) * l.tick 
 func (l *Loop) turn() {
 	if l.stopped {
 		return
+	}
+	if !l.begun {
+		l.begun = true
+		close(l.running)
 	}
 	l.round()
 	if l.stopped { // nothing of the loop is touched any more
