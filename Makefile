@@ -14,6 +14,7 @@ test:
 	sh tools/setup.sh
 	go vet ./...
 	ENCKE_OUTSIDE=1 go test -race -timeout 20m ./...
+	go test -run 'Alloc|HeapObjects' ./bitset ./channel ./edge ./longpoll ./netloop ./wsframe
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi

@@ -74,7 +74,7 @@ func (r *reactor) serveChannel(q *request) {
 		return
 	}
 	switch string(q.Header.Method()) {
-	case "POST", "PUT":
+	case "POST":
 		r.push(q, name)
 	default:
 		r.only(q, "GET, HEAD, POST, DELETE, OPTIONS", func(q *request) {

@@ -14,7 +14,7 @@ func publicationCost(p *channel.Publication) int64 { return int64(len(p.Wire)) +
 // settle takes bytes off the loop's backlog and wakes pushes that wait for it.
 func (r *reactor) settle(bytes int64) {
 	left := r.loop.Backlog().Add(-bytes)
-	if left < int64(r.server.config.MaxBacklog)/2 && r.server.stalled.Load() != 0 {
+	if left <= int64(r.server.config.MaxBacklog)/2 && r.server.stalled.Load() != 0 {
 		r.server.wakeStalled()
 	}
 }

@@ -194,10 +194,10 @@ func (e *Engine) Stop(ctx context.Context) error {
 }
 
 // stop ends the loop; turn says so when it is left.
-func (l *Loop) stop(done chan struct{}) {
+func (l *Loop) stop() {
 	l.StopListening()
 	l.Each(func(c ID) { l.close(c, l.slots.at(c), ReasonStop) })
-	l.stopped, l.done = true, done
+	l.stopped = true
 	l.mail.end()
 }
 

@@ -139,11 +139,9 @@ func (l *Loop) round() {
 		mailed = l.event(&l.events[i]) || mailed
 	}
 	l.deliver()
-	if l.stopped {
-		return
-	}
 	l.again()
-	if l.stopped {
+	if l.done != nil {
+		l.stop()
 		return
 	}
 	more := l.handler.Turn()
@@ -238,8 +236,8 @@ func (l *Loop) onTimer() {
 func (l *Loop) deliver() {
 	for _, m := range l.mail.take() {
 		if m.Kind == mailStop {
-			l.stop(m.Val.(chan struct{}))
-			return
+			l.done = m.Val.(chan struct{}) // round stops: Deliver may be called in the middle of something
+			continue
 		}
 		l.handler.Mail(m)
 	}
@@ -280,7 +278,7 @@ func (l *Loop) again() {
 		if s.flags&flagInput != 0 && s.flags&(flagFinishing|flagPaused) == 0 {
 			l.feed(c, s, nil)
 		}
-		if c, ok = l.Resolve(l.ready[i]); ok && s.flags&(flagEOF|flagInput|flagFinishing|flagReady) == flagEOF {
+		if c, ok = l.Resolve(l.ready[i]); ok && s.flags&(flagEOF|flagFinishing|flagReady) == flagEOF {
 			l.handler.EOF(c) // what was owed when the FIN came has been given
 		}
 		if i >= 1024 { // the rest next turn

@@ -33,7 +33,7 @@ func (l *Loop) onEOF(c ID, s *slot) {
 		return
 	}
 	gen := s.gen
-	if s.flags&flagFinishing == 0 {
+	if s.flags&(flagFinishing|flagReady) == 0 { // again tells one that is ready, once it has been shown its input
 		l.handler.EOF(c) // most close: epoll need not be told first
 	}
 	if s.gen == gen && s.flags&flagOpen != 0 {
