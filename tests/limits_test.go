@@ -74,7 +74,7 @@ func (p *poller) gets(t *testing.T, s *server, text string) {
 
 // TestTenThousandHalfSentRequests holds ten thousand connections that say a byte now and then.
 func TestTenThousandHalfSentRequests(t *testing.T) {
-	const n = 9000 // of the 20,000 descriptors that a process may have here, two a connection with the dialer's spare ones
+	const n = 10000 // each is a descriptor here and one in the server
 	s := start(t, "--header-timeout", "8s")
 	p := newPoller(t, s)
 	p.gets(t, s, "before")
