@@ -74,7 +74,7 @@ func (p *poller) gets(t *testing.T, s *server, text string) {
 
 // TestTenThousandHalfSentRequests holds ten thousand connections that say a byte now and then.
 func TestTenThousandHalfSentRequests(t *testing.T) {
-	const n = 10000 // each is a descriptor here and one in the server
+	const n = 10000                          // each is a descriptor here and one in the server
 	s := start(t, "--header-timeout", "20s") // long enough for a slow machine to get through the bytes below
 	p := newPoller(t, s)
 	p.gets(t, s, "before")
