@@ -1,214 +1,208 @@
 package bench
 
 import (
-	"fmt"
-	"sync/atomic"
 	"time"
+
+	"encke/bench/fleet"
+	"encke/bench/push"
 )
 
-// Broadcast is one channel with many subscribers.
-type Broadcast struct {
-	Target      Target
-	Subscribers int
-	Size        int
-	Rate        float64 // messages a second; ignored when Saturate
-	Saturate    bool    // each publisher posts the next message as soon as the last was acknowledged
-	Publishers  int
-	Window      int // with Saturate: messages that may be under way to the average subscriber; 0: any number
-	Seconds     float64
-	Subprotocol string // encke.raw or encke.json
-	ClientLoops int
-	Runs        int
-	Floor       bool // measure the bare kernel too, before each run
-}
+var scenarios map[string]scenario
 
-// Run measures. The error tells of wrong deliveries too.
-func (b Broadcast) Run() (*Report, error) {
-	r := &Report{Scenario: fmt.Sprintf("broadcast: %s, %d subscribers, %d bytes, %s, %s", b.Target.Kind, b.Subscribers, b.Size, b.load(), b.Subprotocol)}
-	if b.Publishers > 256 || b.Publishers < 1 || b.Size < MinSize {
-		return r, fmt.Errorf("cannot use %d publishers and %d bytes: 1 to 256, and at least %d bytes", b.Publishers, b.Size, MinSize)
-	}
-	if err := b.Target.try(); err != nil {
-		return r, err
-	}
-	for range max(b.Runs, 1) {
-		if b.Floor {
-			if err := b.floor(r); err != nil {
-				return r, err
-			}
-		}
-		if err := b.once(r); err != nil {
-			return r, err
-		}
-	}
-	b.ratios(r)
-	return r, r.Faults.Err()
-}
-
-func (b Broadcast) load() string {
-	if b.Saturate {
-		return fmt.Sprintf("saturated by %d publishers", b.Publishers)
-	}
-	return fmt.Sprintf("%g/s", b.Rate)
-}
-
-func (b Broadcast) ratios(r *Report) {
-	if cpu, floor := r.median("server CPU per delivery"), r.median("floor CPU per write"); floor > 0 && cpu > 0 {
-		r.add("server CPU / floor CPU", "×", cpu/floor)
-	}
-	if rate, floor := r.median("deliveries/s"), r.median("floor writes/s"); floor > 0 && b.Saturate {
-		r.add("deliveries/s / floor writes/s", "×", rate/floor)
+func init() {
+	scenarios = map[string]scenario{
+		"broadcast": {about: "one channel, many WebSocket clients", run: broadcast, floor: floorOfDeliveries},
+		"sse":       {about: "the same over Server-Sent Events", defaults: transport("sse"), run: broadcast, floor: floorOfDeliveries},
+		"stream":    {about: "the same over HTTP streaming", defaults: transport("stream"), run: broadcast, floor: floorOfDeliveries},
+		"longpoll":  {about: "the same over long polls", defaults: transport("longpoll"), run: broadcast, floor: floorOfDeliveries},
+		"poll":      {about: "the same over polls at an interval", defaults: transport("poll"), run: broadcast, floor: floorOfDeliveries},
+		"mixed": {about: "the same over all transports at once", defaults: transport("ws=4,sse=2,stream=2,longpoll=1,poll=1"),
+			run: broadcast, floor: floorOfDeliveries},
+		"slow":     {about: "a share of the clients never reads; do the others notice?", defaults: func(o *Options) { o.Slow = 0.5 }, run: slow, floor: floorOfDeliveries},
+		"targeted": {about: "many channels with one client each", defaults: func(o *Options) { o.Seconds, o.Publishers = 5, 32 }, run: targeted, floor: floorOfDeliveries},
+		"connect":  {about: "WebSocket handshakes, each followed by a close", defaults: func(o *Options) { o.Clients = 20000 }, run: connect, floor: floorOfConnects},
+		"idle":     {about: "memory of idle connections", defaults: func(o *Options) { o.Clients = 15000 }, run: idle, floor: floorOfMemory},
+		"storm":    {about: "all clients drop and come back at once", defaults: func(o *Options) { o.JSON, o.Concurrency = true, 2000 }, run: storm, floor: floorOfStorm},
+		"churn":    {about: "a soak: clients come and go; memory must return to its start", defaults: func(o *Options) { o.JSON, o.Seconds = true, 60 }, run: churn},
+		"http":     {about: "small keep-alive requests", defaults: func(o *Options) { o.Seconds, o.Publishers = 3, 64 }, run: requests},
+		"floor":    {about: "what the kernel alone costs", run: nothing, floor: floorOfAll, bare: true},
+		"million": {about: "as many WebSocket clients as this machine holds, up to --clients", defaults: millionDefaults,
+			run: million, plan: planMillion},
 	}
 }
 
-func (b Broadcast) once(r *Report) error {
-	s, err := b.Target.open()
+func transport(name string) func(o *Options) { return func(o *Options) { o.Transport = name } }
+
+// broadcast pushes to one channel that all clients follow.
+func broadcast(r *run) error {
+	return r.broadcast(func() error { return r.addMix(r.o.Clients, "b", nil) })
+}
+
+func (r *run) broadcast(add func() error) error {
+	if r.o.Saturate {
+		r.publishers = r.o.Publishers
+	}
+	if err := r.muster(r.o.Clients, fleet.Config{}); err != nil {
+		return err
+	}
+	if err := add(); err != nil {
+		return err
+	}
+	took, err := r.connect(r.o.Clients)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	f, err := newFleet(b.ClientLoops)
+	r.r.Add("handshakes/s", "/s", float64(r.o.Clients)/took.Seconds())
+	var counts push.Counts
+	pubs, err := r.publishersOf(r.publishers, "b", &counts)
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	subprotocol := b.Subprotocol
-	if s.kind == "uws" {
-		subprotocol = ""
-	}
-	publishers := b.Publishers
-	if !b.Saturate {
-		publishers = 1
-	}
-	subs := newSubscribers(b.Subscribers, upgrade("/ws?channels=b", subprotocol), b.Size, publishers, subprotocol == "encke.json")
-	if err := f.connect(f.subscribers(), s.public, peersOf(subs)); err != nil {
+	if err := r.monitor.sleep(500 * time.Millisecond); err != nil {
 		return err
 	}
-	var idle, refused, count atomic.Int64
-	var pubs []*publisher
-	for i := range publishers {
-		pubs = append(pubs, newPublisher(i, "b", b.Size, &idle, &refused, &count))
-	}
-	if err := f.connect(f.workers[:1], s.backend, peersOf(pubs)); err != nil {
-		return err
-	}
-	time.Sleep(300 * time.Millisecond)
-	return b.measure(r, s, f, subs, pubs)
+	return r.measure(pubs, &counts, r.o.Clients)
 }
 
 // measure drives the load and notes what it cost.
-func (b Broadcast) measure(r *Report, s *server, f *fleet, subs []*subscriber, pubs []*publisher) error {
-	m, err := begin(s, f)
+func (r *run) measure(pubs []*push.Publisher, counts *push.Counts, clients int) error {
+	w, err := r.begin()
 	if err != nil {
 		return err
 	}
-	var loadErr error
-	if b.Saturate {
-		loadErr = b.saturate(f, pubs, m.delivered, uint64(len(subs)))
+	if r.o.Saturate {
+		err = r.saturate(pubs, counts, w.stat.Delivered, clients)
 	} else {
-		loadErr = b.pace(f, pubs[0])
+		err = r.pace(pubs, counts, max(int(r.o.Rate*r.o.Seconds), 1), r.o.Rate)
 	}
-	if loadErr != nil {
-		return loadErr
-	}
-	count := pubs[0].count.Load()
-	want := uint64(count) * uint64(len(subs))
-	_ = f.wait("deliveries", 15*time.Second, func() bool { return f.delivered()-m.delivered >= want }) // the verifiers tell
-	if err := m.end(r, "delivery"); err != nil {
+	if err != nil {
 		return err
 	}
-	r.add("messages/s", "/s", float64(count)/m.seconds)
-	if n := pubs[0].refused.Load(); n > 0 {
-		r.note("%d pushes were refused with 503 and tried again", n)
-	}
-	h := f.latency()
-	for _, q := range []float64{50, 99, 99.9, 100} {
-		r.add(fmt.Sprintf("latency p%g", q), "ms", float64(h.ValueAtQuantile(q))/1000)
-	}
-	if err := f.failed(); err != nil {
+	count := counts.Acknowledged.Load() / int64(len(r.servers.all))
+	if err := r.arrive(w.stat.Delivered + uint64(count)*uint64(clients)); err != nil {
 		return err
 	}
-	r.Faults.add(verify(f, subs, pubs, s.kind == "encke"))
+	if err := w.end("delivery", "deliveries"); err != nil {
+		return err
+	}
+	r.r.Add("messages/s", "/s", float64(count)/time.Since(w.start).Seconds())
+	r.latencies()
+	if n := counts.Refused.Load(); n > 0 {
+		r.r.Note("%d pushes were refused with 503 or 429 and tried again", n)
+	}
+	return r.verify(sent(pubs, r.publishers), r.servers.kind == "encke" && len(r.servers.all) == 1)
+}
+
+// arrive waits until clients have had so many messages. When they do not come, verify will tell.
+func (r *run) arrive(want uint64) error {
+	r.monitor.enter("arriving", float64(want), func(s *fleet.Stat) float64 { return float64(s.Delivered) })
+	here := time.Now()
+	err := r.monitor.until("deliveries", 20*time.Second, func(s *fleet.Stat) bool { return s.Delivered >= want || time.Since(here) > 15*time.Second })
+	if err != nil {
+		return err
+	}
+	return r.failed()
+}
+
+// verify adds to the report what clients found wrong, live and at the end. A gap that the server told of is a loss too,
+// where nothing had to be lost.
+func (r *run) verify(sent fleet.Sent, oneOrder bool) error {
+	r.monitor.enter("verifying", 0, nil)
+	v, err := r.crew.verify(sent, oneOrder)
+	if err != nil {
+		return err
+	}
+	s, err := r.monitor.now()
+	if err != nil {
+		return err
+	}
+	v.Faults.Add(s.Faults)
+	if s.Gaps > 0 {
+		r.r.Note("the server told clients of %d gaps", s.Gaps)
+		v.Faults.Lost += s.Gaps
+	}
+	if missing := s.Clients - int(s.Here); missing > 0 && r.o.Scenario != "connect" {
+		r.r.Note("%d clients had no connection in the end", missing)
+		v.Faults.Lost += uint64(missing)
+	}
+	r.r.Faults.Add(v.Faults)
 	return nil
 }
 
-// saturate lets all publishers post as fast as they are answered, as long as subscribers are not too far behind: beyond
-// the machine's TCP memory (tcp_mem) it would be the kernel that is measured.
-func (b Broadcast) saturate(f *fleet, pubs []*publisher, before, subs uint64) error {
-	end := time.Now().Add(time.Duration(b.Seconds * float64(time.Second)))
-	open := func() bool {
-		behind := uint64(pubs[0].count.Load())*subs - min(f.delivered()-before, uint64(pubs[0].count.Load())*subs)
-		return time.Now().Before(end) && (b.Window == 0 || behind < uint64(b.Window)*subs)
+// slow measures the clients that read, first alone and then beside those that do not.
+func slow(r *run) error {
+	deaf := int(float64(r.o.Clients) * r.o.Slow)
+	good := r.o.Clients - deaf
+	if err := r.muster(r.o.Clients, fleet.Config{}); err != nil {
+		return err
 	}
-	wake := func() {
-		for _, p := range pubs {
-			p.saturate = open
-			p.wake()
-		}
+	if err := r.addMix(good, "b", nil); err != nil {
+		return err
 	}
-	for time.Now().Before(end) {
-		f.workers[0].call(wake)
-		time.Sleep(time.Millisecond)
-		if err := f.failed(); err != nil {
-			n := pubs[0].count.Load()
-			return fmt.Errorf("after %d messages, of which the average subscriber has had %d: %w", n, (f.delivered()-before)/subs, err)
-		}
+	if _, err := r.connect(good); err != nil {
+		return err
 	}
-	return f.wait("pushes to be answered", 20*time.Second, func() bool { return pubs[0].idle.Load() == int64(len(pubs)) })
+	var counts push.Counts
+	pubs, err := r.publishersOf(1, "b", &counts)
+	if err != nil {
+		return err
+	}
+	total := max(int(r.o.Rate*r.o.Seconds/2), 1)
+	if err := r.phase(pubs, &counts, total, good, "alone"); err != nil {
+		return err
+	}
+	if err := r.addMix(deaf, "b", func(g *fleet.Group) { g.Deaf = true }); err != nil {
+		return err
+	}
+	before := r.servers.resident()
+	if err := r.crew.all(fleet.Request{Connect: ptr(r.ramp())}); err != nil {
+		return err
+	}
+	if err := r.monitor.until("slow clients to connect", time.Minute, func(s *fleet.Stat) bool { return int(s.Handshakes) >= r.o.Clients }); err != nil {
+		return err
+	}
+	if err := r.phase(pubs, &counts, total, good, "beside slow clients"); err != nil {
+		return err
+	}
+	r.r.Add("server memory for slow clients", "MiB", float64(r.servers.resident()-before)/(1<<20))
+	s, err := r.monitor.now()
+	if err != nil {
+		return err
+	}
+	r.r.Add("slow clients disconnected", "", float64(s.Dropped))
+	v, err := r.crew.verify(sent(pubs, 1), false)
+	if err != nil {
+		return err
+	}
+	v.Faults.Add(s.Faults)
+	v.Faults.Lost += s.Gaps
+	r.r.Faults.Add(v.Faults)
+	return nil
 }
 
-// pace posts on schedule, whether the last one was answered or not: a push that is late counts as late.
-func (b Broadcast) pace(f *fleet, p *publisher) error {
-	total := int(b.Rate * b.Seconds)
-	start := time.Now()
-	for i := range total {
-		at := start.Add(time.Duration(float64(i) / b.Rate * float64(time.Second)))
-		time.Sleep(time.Until(at))
-		f.workers[0].do(func() {
-			p.due = append(p.due, at.UnixNano())
-			p.wake()
-		})
-		if err := f.failed(); err != nil {
-			return err
-		}
+// phase pushes and notes latency under a name.
+func (r *run) phase(pubs []*push.Publisher, counts *push.Counts, total, clients int, name string) error {
+	w, err := r.begin()
+	if err != nil {
+		return err
 	}
-	return f.wait("pushes to be answered", 20*time.Second, func() bool { return p.count.Load() == int64(total) })
+	if err := r.pace(pubs, counts, total, r.o.Rate); err != nil {
+		return err
+	}
+	if err := r.arrive(w.stat.Delivered + uint64(total*clients)); err != nil {
+		return err
+	}
+	r.monitor.mu.Lock()
+	defer r.monitor.mu.Unlock()
+	for _, q := range []float64{50, 99} {
+		r.r.Add(r.quantile(q)+" "+name, "ms", float64(r.monitor.latency.ValueAtQuantile(q))/1000)
+	}
+	return nil
 }
 
-// verify holds every subscriber against what was acknowledged.
-func verify(f *fleet, subs []*subscriber, pubs []*publisher, oneOrder bool) (faults Faults) {
-	sent := make([]uint32, len(pubs))
-	f.workers[0].call(func() {
-		for i, p := range pubs {
-			sent[i] = p.acked
-		}
-	})
-	var all []*verifier
-	for _, w := range f.subscribers() {
-		w.call(func() {}) // what the loop wrote is seen from here on
+func (*run) quantile(q float64) string {
+	if q == 50 {
+		return "latency p50"
 	}
-	for _, s := range subs {
-		faults.add(s.verifier.end(sent))
-		all = append(all, &s.verifier)
-	}
-	if oneOrder && faults == (Faults{}) {
-		faults.Disordered = disordered(all)
-	}
-	return faults
-}
-
-func newSubscribers(n int, request []byte, size, publishers int, json bool) []*subscriber {
-	subs := make([]*subscriber, n)
-	for i := range subs {
-		subs[i] = &subscriber{request: request, size: size, json: json, verifier: verifier{last: make([]uint32, publishers)}}
-	}
-	return subs
-}
-
-func peersOf[P peer](of []P) []peer {
-	peers := make([]peer, len(of))
-	for i, p := range of {
-		peers[i] = p
-	}
-	return peers
+	return "latency p99"
 }

@@ -1,7 +1,8 @@
-// Package bench measures Encke, and servers like it, from the outside: fleets of clients on the project's own loops, no
-// goroutine per client, every delivery verified. cmd/encke-bench is its command.
+// Package bench measures Encke, and servers like it, from the outside: worker processes full of simulated clients, every
+// delivery verified, the bare kernel beside it. cmd/encke-bench is its command.
 //
-// Reading order: report.go (what comes out), target.go (the server under test), fleet.go (the clients' loops),
-// payload.go and verify.go (what every client checks), subscriber.go and poster.go (the two kinds of clients), then one
-// file a scenario. floor.go is what the kernel alone costs, for comparison.
+// Reading order: options.go (what can be asked for), run.go (a run from beginning to end), target.go (the server under
+// test), crew.go and remote.go (the worker processes), monitor.go (live figures), then one file a scenario; floor.go is what
+// the kernel alone costs. The parts below know nothing of each other's processes: fleet (clients on loops), push (posters
+// on loops), floor (raw system calls), wire (bytes), proc (/proc), report (what comes out).
 package bench

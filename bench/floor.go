@@ -10,157 +10,304 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"encke/bench/fleet"
+	"encke/bench/proc"
+	"encke/wsframe"
+
+	"github.com/gobwas/ws"
 )
 
 // FloorCommand is the hidden subcommand by which encke-bench starts itself as the floor.
 const FloorCommand = "floor-child"
 
-// floor is a child process that does with raw system calls what a server cannot do without.
-type floor struct {
+// ground is a child process that does with raw system calls what a server, or a client, cannot do without.
+type ground struct {
 	server
 	in  io.WriteCloser
 	out *bufio.Scanner
 }
 
-func openFloor() (*floor, error) {
+func openGround() (*ground, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
-	f := &floor{server: server{kind: "floor", exited: make(chan struct{})}}
-	f.child = exec.Command(self, FloorCommand)
-	f.child.Stderr = os.Stderr
-	f.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if f.in, err = f.child.StdinPipe(); err != nil {
+	g := &ground{server: server{kind: "floor", exited: make(chan struct{})}}
+	g.child = exec.Command(self, FloorCommand)
+	g.child.Stderr = &g.stderr
+	g.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if g.in, err = g.child.StdinPipe(); err != nil {
 		return nil, err
 	}
-	out, err := f.child.StdoutPipe()
+	out, err := g.child.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	f.out = bufio.NewScanner(out)
-	if err := f.child.Start(); err != nil {
+	g.out = bufio.NewScanner(out)
+	if err := g.child.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start the floor: %w", err)
 	}
-	f.pid = f.child.Process.Pid
-	line, err := f.line()
+	g.pid = g.child.Process.Pid
+	line, err := g.line()
 	if err == nil {
-		f.public, err = netip.ParseAddrPort(line)
+		g.public, err = netip.ParseAddrPort(line)
 	}
 	go func() { // ends with the child
-		_ = f.child.Wait()
-		close(f.exited)
+		_ = g.child.Wait()
+		close(g.exited)
 	}()
 	if err != nil {
-		f.close()
+		g.servers().close()
 	}
-	return f, err
+	return g, err
 }
 
-func (f *floor) line() (string, error) {
-	if !f.out.Scan() {
-		return "", fmt.Errorf("the floor's process ended: %v", f.out.Err())
+func (g *ground) line() (string, error) {
+	if !g.out.Scan() {
+		return "", fmt.Errorf("the floor's process ended: %s", g.stderr.Bytes())
 	}
-	return f.out.Text(), nil
+	return g.out.Text(), nil
 }
 
-// write lets the child write to every socket; it returns how many messages it has written to each.
-func (f *floor) write(rate, seconds float64, size, threads int) (messages int, err error) {
-	if _, err := fmt.Fprintf(f.in, "write %g %g %d %d\n", rate, seconds, size, threads); err != nil {
-		return 0, fmt.Errorf("cannot command the floor: %w", err)
+// servers lets the floor stand where a target would.
+func (g *ground) servers() *servers {
+	return &servers{kind: "floor", public: g.public, all: []*server{&g.server}}
+}
+
+// command lets the child do something and returns the numbers that it answers behind a word.
+func (g *ground) command(word string, format string, args ...any) (a, b uint64, err error) {
+	if _, err := fmt.Fprintf(g.in, format+"\n", args...); err != nil {
+		return 0, 0, fmt.Errorf("cannot command the floor: %w", err)
 	}
-	line, err := f.line()
+	line, err := g.line()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	rest, ok := strings.CutPrefix(line, "wrote ")
+	rest, ok := strings.CutPrefix(line, word+" ")
 	if !ok {
-		return 0, fmt.Errorf("the floor says %q", line)
+		return 0, 0, fmt.Errorf("the floor says %q", line)
 	}
-	_, err = fmt.Sscan(rest, &messages)
-	return messages, err
+	_, _ = fmt.Sscan(rest, &a, &b)
+	return a, b, nil
 }
 
-// floor measures one write(2) a socket with the same clients.
-func (b Broadcast) floor(r *Report) error {
-	c, err := openFloor()
+// onGround runs f with workers on a floor instead of a server.
+func (r *run) onGround(f func(r *run, g *ground) error) error {
+	g, err := openGround()
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	f, err := newFleet(b.ClientLoops)
+	sub := &run{o: r.o, ctx: r.ctx, r: r.r, publishers: 1, size: r.o.Size, servers: g.servers()}
+	defer sub.servers.close()
+	err = f(sub, g)
+	if sub.monitor != nil {
+		sub.monitor.close()
+	}
+	if sub.crew != nil {
+		sub.crew.close()
+	}
+	return err
+}
+
+// sockets is how many clients the floor of deliveries has.
+func (o *Options) sockets() int {
+	n := o.Clients
+	if o.Scenario == "targeted" {
+		n = o.Channels
+	}
+	return min(n, proc.Limit()-proc.Spare)
+}
+
+// floorSeconds bounds the floor's part of a run.
+func (o *Options) floorSeconds() float64 { return min(o.Seconds, 5) }
+
+// floorOfDeliveries measures one write(2) a socket, received by the same clients, and then by a bare read(2) loop.
+func floorOfDeliveries(r *run) error {
+	if err := r.onGround(floorOfWrites); err != nil {
+		return err
+	}
+	return floorOfReads(r)
+}
+
+// writing is how the floor writes in this scenario: rate, seconds and threads.
+func (o *Options) writing() (rate, seconds float64, threads int) {
+	if o.Saturate || o.Scenario == "targeted" {
+		return 0, min(o.floorSeconds(), 3), max(o.Target.Loops, 1)
+	}
+	return o.Rate, o.floorSeconds(), 1
+}
+
+func floorOfWrites(r *run, g *ground) error {
+	n := r.o.sockets()
+	if err := r.muster(n, fleet.Config{}); err != nil {
+		return err
+	}
+	before := proc.Slab()
+	if err := r.crew.add(r.group("ws", "b", n)); err != nil {
+		return err
+	}
+	if _, err := r.connect(n); err != nil {
+		return err
+	}
+	if err := r.monitor.sleep(300 * time.Millisecond); err != nil {
+		return err
+	}
+	r.r.AddFloor("kernel slab bytes per connection, both ends", "B", float64(proc.Slab()-before)/float64(n))
+	w, err := r.begin()
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	subs := newSubscribers(b.Subscribers, upgrade("/", ""), b.Size, 1, false)
-	before, err := slab()
+	rate, long, threads := r.o.writing()
+	r.monitor.enter("floor", long, func(*fleet.Stat) float64 { return time.Since(w.start).Seconds() })
+	messages, _, err := g.command("wrote", "write %g %g %d %d", rate, long, r.o.Size, threads)
 	if err != nil {
 		return err
 	}
-	if err := f.connect(f.subscribers(), c.public, peersOf(subs)); err != nil {
+	if err := r.monitor.until("the floor's deliveries", 15*time.Second, func(s *fleet.Stat) bool { return s.Delivered >= messages*uint64(n) }); err != nil {
 		return err
 	}
-	time.Sleep(300 * time.Millisecond)
-	after, _ := slab()
-	m, err := begin(&c.server, f)
+	now, err := r.monitor.now()
 	if err != nil {
 		return err
 	}
-	rate, threads, seconds := b.Rate, 1, b.Seconds
-	if b.Saturate {
-		rate, threads = 0, max(b.Target.Loops, 1)
-		seconds = min(seconds, 5)
+	cpu, count := r.servers.cpu()-w.cpu, float64(now.Delivered)
+	r.r.AddFloor("server CPU per delivery", "µs", micros(cpu)/count)
+	if rate == 0 {
+		r.r.AddFloor("deliveries/s", "/s", count/time.Unix(0, now.Last).Sub(w.start).Seconds())
+	} else {
+		r.r.Add("harness CPU per verified delivery", "µs", micros(now.CPU-w.stat.CPU)/count)
 	}
-	messages, err := c.write(rate, seconds, b.Size, threads)
+	r.monitor.mu.Lock()
+	defer r.monitor.mu.Unlock()
+	r.r.AddFloor("latency p50", "ms", float64(r.monitor.latency.ValueAtQuantile(50))/1000)
+	r.r.AddFloor("latency p99", "ms", float64(r.monitor.latency.ValueAtQuantile(99))/1000)
+	v, err := r.crew.verify(fleet.Sent{Publishers: []uint32{uint32(messages)}}, true)
 	if err != nil {
 		return err
 	}
-	want := uint64(messages) * uint64(len(subs))
-	_ = f.wait("the floor's deliveries", 15*time.Second, func() bool { return f.delivered()-m.delivered >= want })
-	took, cpu := time.Since(m.start).Seconds(), c.cpu()-m.cpu
-	n := float64(f.delivered() - m.delivered)
-	r.add("floor writes/s", "/s", n/took)
-	r.add("floor CPU per write", "µs", float64(cpu.Nanoseconds())/1000/n)
-	r.add("floor kernel memory per socket pair", "B", float64(after-before)/float64(len(subs)))
-	h := f.latency()
-	r.add("floor latency p50", "ms", float64(h.ValueAtQuantile(50))/1000)
-	r.add("floor latency p99", "ms", float64(h.ValueAtQuantile(99))/1000)
-	faults := Faults{}
-	for _, w := range f.subscribers() {
-		w.call(func() {})
-	}
-	for _, s := range subs {
-		faults.add(s.verifier.end([]uint32{uint32(messages)}))
-	}
-	if err := f.failed(); err != nil {
-		return err
-	}
-	if err := faults.Err(); err != nil {
-		return fmt.Errorf("the harness itself is wrong, at the floor: %w", err)
+	v.Faults.Add(now.Faults)
+	if err := v.Faults.Err(); err != nil {
+		return fmt.Errorf("the harness itself is wrong: %w", err)
 	}
 	return nil
 }
 
-// Floor measures what the kernel alone costs: handshakes, paced writes, and writes as fast as they go.
-type Floor struct {
-	Broadcast  Broadcast
-	Handshakes Handshakes
+// floorOfReads lets a bare loop of read(2) take what the floor writes. Only a paced load tells what a read costs.
+func floorOfReads(r *run) error {
+	rate, long, threads := r.o.writing()
+	if rate == 0 {
+		return nil
+	}
+	writer, err := openGround()
+	if err != nil {
+		return err
+	}
+	defer writer.servers().close()
+	reader, err := openGround()
+	if err != nil {
+		return err
+	}
+	defer reader.servers().close()
+	n := r.o.sockets()
+	if _, _, err := reader.command("connected", "connect %s %d", writer.public, n); err != nil {
+		return err
+	}
+	before := reader.servers().cpu()
+	messages, _, err := writer.command("wrote", "write %g %g %d %d", rate, long, r.o.Size, threads)
+	if err != nil {
+		return err
+	}
+	frame := uint64(len(wsframe.AppendFrame(nil, ws.OpText, make([]byte, r.o.Size))))
+	want := messages * uint64(n)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		got, _, err := reader.command("read", "count")
+		if err != nil {
+			return err
+		}
+		if got == want*frame {
+			break
+		}
+		if time.Now().After(end) || r.ctx.Err() != nil {
+			return fmt.Errorf("a bare read loop got %d of %d bytes", got, want*frame)
+		}
+	}
+	cpu := micros(reader.servers().cpu()-before) / float64(want)
+	r.r.AddFloor("harness CPU per verified delivery", "µs", cpu)
+	r.r.AddFloor("client CPU per delivery", "µs", cpu)
+	return nil
 }
 
-// Run measures.
-func (l Floor) Run() (*Report, error) {
-	r := &Report{Scenario: fmt.Sprintf("floor: %d sockets, %d bytes; %d handshakes", l.Broadcast.Subscribers, l.Broadcast.Size, l.Handshakes.Count)}
-	if l.Broadcast.Size < MinSize || l.Broadcast.Subscribers < 1 {
-		return r, fmt.Errorf("cannot write %d bytes to %d sockets: at least %d bytes, and one", l.Broadcast.Size, l.Broadcast.Subscribers, MinSize)
-	}
-	for range max(l.Broadcast.Runs, 1) {
-		if err := l.Broadcast.floor(r); err != nil {
-			return r, err
+// floorOfConnects measures accept, a fixed answer, and close.
+func floorOfConnects(r *run) error {
+	return r.onGround(func(r *run, _ *ground) error {
+		cpu, client, took, err := r.visits()
+		if err != nil {
+			return err
 		}
-		if err := l.Handshakes.floor(r); err != nil {
-			return r, err
+		n := float64(r.o.Clients)
+		r.r.AddFloor("handshakes/s", "/s", n/took.Seconds())
+		r.r.AddFloor("server CPU per handshake", "µs", micros(cpu)/n)
+		r.r.AddFloor("client CPU per handshake", "µs", micros(client)/n)
+		return nil
+	})
+}
+
+// floorOfMemory measures the kernel's part of a connection.
+func floorOfMemory(r *run) error {
+	return r.onGround(func(r *run, _ *ground) error {
+		r.size = 0
+		n := r.o.sockets()
+		if err := r.muster(n, fleet.Config{}); err != nil {
+			return err
 		}
+		if err := r.crew.add(r.group("ws0", "", n)); err != nil {
+			return err
+		}
+		if err := r.monitor.sleep(300 * time.Millisecond); err != nil {
+			return err
+		}
+		before := proc.Slab()
+		if _, err := r.connect(n); err != nil {
+			return err
+		}
+		if err := r.monitor.sleep(300 * time.Millisecond); err != nil {
+			return err
+		}
+		r.r.AddFloor("kernel slab bytes per connection, both ends", "B", float64(proc.Slab()-before)/float64(n))
+		return nil
+	})
+}
+
+// floorOfStorm lets all drop and come back to a server that only accepts and answers.
+func floorOfStorm(r *run) error {
+	return r.onGround(func(r *run, _ *ground) error {
+		n := r.o.sockets()
+		if err := r.muster(n, fleet.Config{Forgiving: true}); err != nil {
+			return err
+		}
+		if err := r.crew.add(r.group("ws", "b", n)); err != nil {
+			return err
+		}
+		if _, err := r.connect(n); err != nil {
+			return err
+		}
+		own := *r.r
+		own.Figures = nil
+		sub := r.r
+		r.r = &own
+		err := r.comeBack(n)
+		for _, f := range own.Figures {
+			sub.AddFloor(f.Name, f.Unit, f.Median)
+		}
+		return err
+	})
+}
+
+// floorOfAll is everything, for its own sake.
+func floorOfAll(r *run) error {
+	if err := floorOfConnects(r); err != nil {
+		return err
 	}
-	return r, nil
+	return floorOfDeliveries(r)
 }

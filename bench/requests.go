@@ -5,93 +5,85 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"encke/bench/proc"
+	"encke/bench/push"
+	"encke/bench/wire"
 )
 
-// Requests are small keep-alive HTTP requests.
-type Requests struct {
-	Target      Target
-	Connections int
-	Seconds     float64
-	Runs        int
-}
+// nothing is the run of a scenario that has only a floor.
+func nothing(*run) error { return nil }
 
-// Run measures.
-func (q Requests) Run() (*Report, error) {
-	r := &Report{Scenario: fmt.Sprintf("http: %s, %d keep-alive connections", q.Target.Kind, q.Connections)}
-	if q.Connections < 1 {
-		return r, fmt.Errorf("cannot use %d connections", q.Connections)
-	}
-	for range max(q.Runs, 1) {
-		if err := q.once(r); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
-}
-
-func (q Requests) once(r *Report) error {
-	s, err := q.Target.open()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+// requests measures small keep-alive requests.
+func requests(r *run) error {
 	const host = " HTTP/1.1\r\nHost: bench\r\n"
+	s := r.servers.all[0]
 	kinds := []struct {
 		name    string
 		remote  netip.AddrPort
 		request string
 	}{
+		{"POST /channels/x", s.backend, "POST /channels/x" + host + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"},
 		{"GET /healthz", s.backend, "GET /healthz" + host + "\r\n"},
 		{"GET /poll wait=0", s.public, "GET /poll?channels=x&wait=0" + host + "\r\n"},
-		{"POST /channels/x", s.backend, "POST /channels/x" + host + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"},
 	}
-	if s.kind == "uws" {
-		kinds = kinds[2:]
+	if r.servers.kind != "encke" {
+		kinds = kinds[:1]
 	}
 	for _, k := range kinds {
-		if err := q.one(r, s, k.name, k.remote, []byte(k.request)); err != nil {
+		if err := r.ask(k.name, k.remote, []byte(k.request)); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
 	return nil
 }
 
-func (q Requests) one(r *Report, s *server, name string, remote netip.AddrPort, request []byte) error {
-	f, err := newFleet(1)
+// ask makes one request again and again.
+func (r *run) ask(name string, remote netip.AddrPort, request []byte) error {
+	set, err := push.New(1)
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	var idle, count atomic.Int64
+	defer set.Close()
+	var count atomic.Int64
 	var on atomic.Bool
 	on.Store(true)
-	posters := make([]*poster, q.Connections)
+	posters := make([]*push.Poster, r.o.Publishers)
 	for i := range posters {
-		posters[i] = &poster{idle: &idle,
-			next: func(b []byte) ([]byte, bool) { return append(b, request...), on.Load() },
-			done: func(a response) error {
+		posters[i] = &push.Poster{
+			Next: func(b []byte) ([]byte, bool) { return append(b, request...), on.Load() },
+			Done: func(a wire.Response) error {
 				count.Add(1)
-				if a.status < 200 || a.status > 202 {
-					return fmt.Errorf("a request was answered %q %s", firstLine(a.head), a.body)
+				if a.Status < 200 || a.Status > 202 {
+					return fmt.Errorf("a request was answered %q %.300s", a.StatusLine(), a.Body)
 				}
 				return nil
 			}}
 	}
-	if err := f.connect(f.workers, remote, peersOf(posters)); err != nil {
+	if err := set.Dial(remote, posters); err != nil {
 		return err
 	}
-	start, cpu, mine := time.Now(), s.cpu(), ownCPU()
-	wakeAll(f, posters)
-	time.Sleep(time.Duration(q.Seconds * float64(time.Second)))
+	start, cpu, mine := time.Now(), r.servers.cpu(), proc.OwnCPU()
+	push.WakeAll(posters)
+	end := start.Add(seconds(r.o.Seconds))
+	for time.Now().Before(end) && r.ctx.Err() == nil && set.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
 	on.Store(false)
-	if err := f.wait("answers", 10*time.Second, func() bool { return idle.Load() == int64(q.Connections) }); err != nil {
+	for limit := time.Now().Add(10 * time.Second); set.Idle() < len(posters) && set.Err() == nil && time.Now().Before(limit); {
+		time.Sleep(time.Millisecond)
+	}
+	if err := set.Err(); err != nil {
 		return err
+	}
+	if r.ctx.Err() != nil {
+		return r.why()
 	}
 	n, took := float64(count.Load()), time.Since(start).Seconds()
-	r.add(name+": requests/s", "/s", n/took)
-	if s.pid != 0 {
-		r.add(name+": server CPU per request", "µs", float64((s.cpu()-cpu).Nanoseconds())/1000/n)
+	r.r.Add(name+": requests/s", "/s", n/took)
+	if r.servers.known() {
+		r.r.Add(name+": server CPU per request", "µs", micros(r.servers.cpu()-cpu)/n)
 	}
-	r.add(name+": client CPU per request", "µs", float64((ownCPU()-mine).Nanoseconds())/1000/n)
+	r.r.Add(name+": client CPU per request", "µs", micros(proc.OwnCPU()-mine)/n)
 	return nil
 }

@@ -12,86 +12,138 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
+
+	"encke/bench/proc"
 )
 
 // Target says which server is measured: one that runs (Public and Backend set), or one to start.
 type Target struct {
-	Kind    string   // "encke" or "uws"
-	Server  string   // the program to start
-	Loops   int      // its loops or threads
-	Args    []string // more arguments
-	Public  string   // ws://host:port of a server that runs
-	Backend string   // http://host:port of it
-	PID     int      // its process; 0: no processor time and memory can be told
+	Kind      string   // encke, or one of its peers: nchan, coder, ws, uws
+	Server    string   // the program to start; empty: the usual one
+	Loops     int      // its loops, threads or workers
+	Processes int      // encke: processes that share the public port
+	Args      []string // more arguments
+	Public    string   // ws://host:port of a server that runs
+	Backend   string   // http://host:port of it
+	PID       int      // its process; 0: no processor time and memory can be told
 }
 
-// server is a target that runs.
+var kinds = []string{"encke", "nchan", "coder", "ws", "uws"}
+
+// Name says what is measured.
+func (t Target) Name() string {
+	if t.Public != "" {
+		return t.Kind + " at " + t.Public
+	}
+	return t.Kind
+}
+
+// servers are the processes of a target: one, or several that share the public address.
+type servers struct {
+	kind   string
+	public netip.AddrPort
+	all    []*server
+}
+
+// server is one process.
 type server struct {
-	kind            string
-	public, backend netip.AddrPort
-	pid             int
-	child           *exec.Cmd
-	exited          chan struct{}
-	stderr          bytes.Buffer // valid after exited
+	kind    string
+	public  netip.AddrPort
+	backend netip.AddrPort
+	pid     int
+	child   *exec.Cmd
+	exited  chan struct{}
+	stderr  bytes.Buffer // valid after exited
 }
 
 var errExited = errors.New("it ended at once")
 
-// open finds or starts the server, and waits until it answers. close ends it.
-func (t Target) open() (*server, error) {
-	if t.Kind != "encke" && t.Kind != "uws" {
-		return nil, fmt.Errorf("cannot measure a server of kind %q: encke or uws", t.Kind)
+// open finds or starts the servers, and waits until they answer. close ends those that it started.
+func (t Target) open() (*servers, error) {
+	if !slices.Contains(kinds, t.Kind) {
+		return nil, fmt.Errorf("cannot measure a server of kind %q: one of %v", t.Kind, kinds)
 	}
-	s := &server{kind: t.Kind, pid: t.PID}
-	var err error
 	if t.Public != "" {
-		if s.public, err = addressOf(t.Public); err != nil {
-			return nil, err
-		}
-		if s.backend, err = addressOf(t.Backend); err != nil {
-			return nil, err
-		}
-		return s, s.answers(2 * time.Second)
+		return t.find()
 	}
-	if err := s.start(t); err != nil {
+	n := max(t.Processes, 1)
+	if n > 1 && t.Kind != "encke" {
+		return nil, fmt.Errorf("cannot start %d processes of %s: only encke shares a port", n, t.Kind)
+	}
+	ports, err := freePorts(n + 1)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.answers(5 * time.Second); err != nil {
-		s.close()
-		return nil, fmt.Errorf("%w\n%s", err, s.stderr.Bytes())
+	s := &servers{kind: t.Kind, public: local(ports[0])}
+	for i := range n {
+		one := &server{kind: t.Kind, public: s.public, backend: local(ports[i+1])}
+		s.all = append(s.all, one)
+		if err = one.start(t, n > 1); err == nil {
+			err = one.answers(10 * time.Second)
+		}
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("%w\n%s", err, one.said())
+		}
 	}
 	return s, nil
 }
 
-// try says at once what would otherwise show only after the floor was measured.
-func (t Target) try() error {
-	s, err := t.open()
+// find uses a server that runs.
+func (t Target) find() (*servers, error) {
+	public, err := addressOf(t.Public)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.close()
-	return nil
+	one := &server{kind: t.Kind, public: public, pid: t.PID}
+	if one.backend, err = addressOf(t.Backend); err != nil {
+		return nil, fmt.Errorf("--backend: %w", err)
+	}
+	return &servers{kind: t.Kind, public: public, all: []*server{one}}, one.answers(2 * time.Second)
 }
 
-func (s *server) start(t Target) error {
-	ports, err := freePorts(2)
-	if err != nil {
-		return err
+func local(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
+// command is what starts a server, in the foreground.
+func (t Target) command(public, backend netip.AddrPort, shared bool) *exec.Cmd {
+	port := func(a netip.AddrPort) string { return strconv.Itoa(int(a.Port())) }
+	loops := strconv.Itoa(max(t.Loops, 1))
+	switch t.Kind {
+	case "encke":
+		program := "bin/encke"
+		args := []string{"serve", "--dev", "--echo", "--loops", loops, "--listen", public.String(), "--backend", backend.String()}
+		if shared {
+			args = append(args, "--share-port")
+		}
+		if t.Server != "" {
+			program = t.Server
+		}
+		return exec.Command(program, append(args, t.Args...)...)
+	case "uws":
+		return exec.Command(t.Server, append([]string{port(public), port(backend), loops}, t.Args...)...)
 	}
-	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	s.public, s.backend = netip.AddrPortFrom(local, ports[0]), netip.AddrPortFrom(local, ports[1])
-	args := []string{"serve", "--dev", "--echo", "--loops", strconv.Itoa(t.Loops),
-		"--listen", s.public.String(), "--backend", s.backend.String()}
-	if t.Kind == "uws" {
-		args = []string{strconv.Itoa(int(ports[0])), strconv.Itoa(int(ports[1])), strconv.Itoa(t.Loops)}
+	program := "bench/peers/run.sh"
+	if t.Server != "" {
+		program = t.Server
 	}
-	s.child = exec.Command(t.Server, append(args, t.Args...)...)
+	return exec.Command(program, append([]string{t.Kind, port(public), port(backend), loops}, t.Args...)...)
+}
+
+func (s *server) start(t Target, shared bool) error {
+	s.child = t.command(s.public, s.backend, shared)
 	s.child.Stderr = &s.stderr
 	s.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if shared { // many processes on few processors
+		s.child.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	if err := s.child.Start(); err != nil {
+		s.child = nil
 		return fmt.Errorf("cannot start the server; build it first or name it with --server: %w", err)
 	}
 	s.pid, s.exited = s.child.Process.Pid, make(chan struct{})
@@ -102,17 +154,35 @@ func (s *server) start(t Target) error {
 	return nil
 }
 
-// close ends a server that was started here.
-func (s *server) close() {
-	if s.child == nil {
-		return
+// said is what a server that has ended wrote to its standard error.
+func (s *server) said() []byte {
+	if s.gone() {
+		return s.stderr.Bytes()
 	}
-	_ = s.child.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-	case <-time.After(3 * time.Second):
-		_ = s.child.Process.Kill()
-		<-s.exited
+	return nil
+}
+
+// close ends servers that were started here.
+func (s *servers) close() {
+	for _, one := range s.all {
+		if one.child != nil {
+			_ = one.child.Process.Signal(syscall.SIGTERM)
+		}
+	}
+	late := time.After(5 * time.Second)
+	for _, one := range s.all {
+		if one.child == nil {
+			continue
+		}
+		select {
+		case <-one.exited:
+		case <-late:
+			for _, pid := range proc.Tree(one.pid) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			<-one.exited
+			late = time.After(0)
+		}
 	}
 }
 
@@ -121,7 +191,7 @@ func (s *server) answers(limit time.Duration) error {
 	end := time.Now().Add(limit)
 	for _, a := range []netip.AddrPort{s.public, s.backend} {
 		for {
-			c, err := net.DialTimeout("tcp", a.String(), time.Second)
+			c, err := net.DialTimeout("tcp", a.String(), limit)
 			if err == nil {
 				_ = c.Close()
 				break
@@ -150,15 +220,52 @@ func (s *server) gone() bool {
 	}
 }
 
-func (s *server) cpu() time.Duration {
-	if s.pid == 0 {
-		return 0
+// pids are the processes of all servers, and their children; none where that is not known.
+func (s *servers) pids() (pids []int) {
+	for _, one := range s.all {
+		switch {
+		case one.pid == 0:
+		case s.kind == "encke": // it has no children; reading all of /proc costs
+			pids = append(pids, one.pid)
+		default:
+			pids = append(pids, proc.Tree(one.pid)...)
+		}
 	}
-	d, _ := cpuOf(s.pid)
+	return pids
+}
+
+func (s *servers) known() bool { return s.all[0].pid != 0 }
+
+// cpu is the processor time of all processes.
+func (s *servers) cpu() time.Duration {
+	d, _ := proc.CPU(s.pids()...)
 	return d
 }
 
-// stats is the part of GET /stats that is used here.
+// resident is the memory of all processes, bytes.
+func (s *servers) resident() int64 {
+	n, _ := proc.Resident(s.pids()...)
+	return n
+}
+
+func (s *servers) descriptors() (n int) {
+	for _, pid := range s.pids() {
+		n += proc.Descriptors(pid)
+	}
+	return n
+}
+
+// err says that a server has gone that was to stay.
+func (s *servers) err() error {
+	for _, one := range s.all {
+		if one.gone() {
+			return fmt.Errorf("the server's process %d ended: %v\n%s", one.pid, one.child.ProcessState, one.stderr.Bytes())
+		}
+	}
+	return nil
+}
+
+// stats is the part of GET /stats that is used here, of all processes together.
 type stats struct {
 	Messages struct {
 		Delivered    uint64 `json:"delivered"`
@@ -185,7 +292,32 @@ func (s stats) sends() (n uint64) {
 	return n
 }
 
-// stats asks the server for its figures.
+func (s *stats) add(o stats) {
+	s.Messages.Delivered += o.Messages.Delivered
+	s.Messages.Inconsistent += o.Messages.Inconsistent
+	s.Loops = append(s.Loops, o.Loops...)
+	s.Memory.Objects += o.Memory.Objects
+	s.Memory.Heap += o.Memory.Heap
+	s.Memory.GCs += o.Memory.GCs
+	s.Memory.Goroutines += o.Memory.Goroutines
+	s.Connections.Total += o.Connections.Total
+}
+
+// stats asks encke for its figures; of other servers it knows nothing.
+func (s *servers) stats() (sum stats, err error) {
+	if s.kind != "encke" {
+		return sum, nil
+	}
+	for _, one := range s.all {
+		got, err := one.stats()
+		if err != nil {
+			return sum, err
+		}
+		sum.add(got)
+	}
+	return sum, nil
+}
+
 func (s *server) stats() (out stats, err error) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + s.backend.String() + "/stats")
@@ -193,12 +325,15 @@ func (s *server) stats() (out stats, err error) {
 		return out, fmt.Errorf("cannot read the server's figures: %w", err)
 	}
 	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err == nil && answer.StatusCode != 200 {
+		err = fmt.Errorf("%s", answer.Status)
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &out)
 	}
 	if err != nil {
-		return out, fmt.Errorf("cannot read the server's figures: %w", err)
+		return out, fmt.Errorf("cannot read the server's figures (is it encke?): %w", err)
 	}
 	return out, nil
 }

@@ -1,60 +1,77 @@
 package bench
 
 import (
-	"os"
+	"fmt"
 	"time"
+
+	"encke/bench/fleet"
+	"encke/bench/proc"
 )
 
-// window is a stretch of time over which the server's work is measured.
+// window is a stretch of time over which work is measured.
 type window struct {
-	s         *server
-	f         *fleet
-	start     time.Time
-	cpu, mine time.Duration
-	delivered uint64
-	stats     stats
-
-	seconds float64 // valid after end
+	r      *run
+	start  time.Time
+	cpu    time.Duration
+	stat   fleet.Stat
+	stats  stats
+	poster time.Duration
 }
 
-func begin(s *server, f *fleet) (*window, error) {
-	m := &window{s: s, f: f, delivered: f.delivered()}
-	var err error
-	if s.kind == "encke" {
-		if m.stats, err = s.stats(); err != nil {
-			return nil, err
-		}
+// begin opens a window. Latency counts from here.
+func (r *run) begin() (w *window, err error) {
+	w = &window{r: r}
+	r.monitor.reset()
+	if w.stats, err = r.servers.stats(); err != nil {
+		return nil, err
 	}
-	m.cpu, m.start = s.cpu(), time.Now()
-	m.mine, err = cpuOf(os.Getpid())
-	return m, err
+	if w.stat, err = r.monitor.now(); err != nil {
+		return nil, err
+	}
+	w.cpu, w.poster, w.start = r.servers.cpu(), proc.OwnCPU(), time.Now()
+	return w, nil
 }
 
-// end notes rates and costs per delivery.
-func (m *window) end(r *Report, thing string) error {
-	m.seconds = time.Since(m.start).Seconds()
-	cpu := m.s.cpu() - m.cpu
-	mine, err := cpuOf(os.Getpid())
+// end notes rates and costs for each thing delivered; singular and plural name it.
+func (w *window) end(singular, plural string) error {
+	now, err := w.r.monitor.now()
 	if err != nil {
 		return err
 	}
-	n := float64(m.f.delivered() - m.delivered)
+	cpu := w.r.servers.cpu() - w.cpu
+	n := float64(now.Delivered - w.stat.Delivered)
 	if n == 0 {
-		return nil
+		return fmt.Errorf("nothing was delivered")
 	}
-	plural := map[string]string{"delivery": "deliveries", "request": "requests", "handshake": "handshakes", "publish": "publishes"}[thing]
-	r.add(plural+"/s", "/s", n/m.seconds)
-	if m.s.pid != 0 {
-		r.add("server CPU per "+thing, "µs", float64(cpu.Nanoseconds())/1000/n)
-		r.add("server processors busy", "", cpu.Seconds()/m.seconds)
+	took := time.Unix(0, now.Last).Sub(w.start).Seconds()
+	rep := w.r.r
+	rep.Add(plural+"/s", "/s", n/took)
+	if w.r.servers.known() {
+		rep.Add("server CPU per "+singular, "µs", micros(cpu)/n)
+		rep.Add("server processors busy", "", cpu.Seconds()/took)
 	}
-	r.add("client CPU per "+thing, "µs", float64((mine-m.mine).Nanoseconds())/1000/n)
-	if m.s.kind == "encke" {
-		now, err := m.s.stats()
+	rep.Add("client CPU per "+singular, "µs", micros(now.CPU-w.stat.CPU)/n)
+	if w.r.servers.kind == "encke" {
+		s, err := w.r.servers.stats()
 		if err != nil {
 			return err
 		}
-		r.add("server sends per "+thing, "", float64(now.sends()-m.stats.sends())/n)
+		rep.Add("server sends per "+singular, "", float64(s.sends()-w.stats.sends())/n)
 	}
 	return nil
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
+// latencies notes percentiles since the last reset.
+func (r *run) latencies() {
+	r.monitor.mu.Lock()
+	defer r.monitor.mu.Unlock()
+	for _, q := range []float64{50, 99, 99.9, 100} {
+		name := fmt.Sprintf("latency p%g", q)
+		if q == 100 {
+			name = "latency max"
+		}
+		r.r.Add(name, "ms", float64(r.monitor.latency.ValueAtQuantile(q))/1000)
+	}
 }

@@ -1,4 +1,4 @@
-package bench
+package wire
 
 import (
 	"hash/crc32"
@@ -17,30 +17,30 @@ const (
 	MinSize = atFilling
 )
 
-// mark is what a payload says.
-type mark struct {
-	publisher uint8
-	sequence  uint32
-	time      int64 // when it was scheduled, Unix ns
+// Mark is what a payload says.
+type Mark struct {
+	Publisher uint8
+	Sequence  uint32
+	Time      int64 // when it was scheduled, Unix ns
 }
 
-// appendPayload appends a payload of that size.
-func appendPayload(dst []byte, m mark, size int) []byte {
+// AppendPayload appends a payload of size bytes, at least MinSize.
+func AppendPayload(dst []byte, m Mark, size int) []byte {
 	start := len(dst)
-	dst = appendHex(dst, uint64(m.publisher), 2)
-	dst = appendHex(dst, uint64(m.sequence), 8)
-	dst = appendHex(dst, uint64(m.time), 16)
+	dst = appendHex(dst, uint64(m.Publisher), 2)
+	dst = appendHex(dst, uint64(m.Sequence), 8)
+	dst = appendHex(dst, uint64(m.Time), 16)
 	dst = append(dst, "--------"...)
 	for i := atFilling; i < size; i++ {
-		dst = append(dst, 'a'+byte(uint32(i)+m.sequence)%26)
+		dst = append(dst, 'a'+byte(uint32(i)+m.Sequence)%26)
 	}
 	b := dst[start:]
 	appendHex(b[:atSum], uint64(sum(b)), 8)
 	return dst
 }
 
-// parsePayload reads and checks a payload; ok is false when a single bit of it is wrong.
-func parsePayload(b []byte, size int) (m mark, ok bool) {
+// ParsePayload reads and checks a payload; ok is false when a single bit of it is wrong.
+func ParsePayload(b []byte, size int) (m Mark, ok bool) {
 	if len(b) != size || size < MinSize {
 		return m, false
 	}
@@ -51,7 +51,7 @@ func parsePayload(b []byte, size int) (m mark, ok bool) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || uint32(c) != sum(b) {
 		return m, false
 	}
-	return mark{uint8(p), uint32(s), int64(t)}, true
+	return Mark{uint8(p), uint32(s), int64(t)}, true
 }
 
 func sum(b []byte) uint32 {
@@ -65,22 +65,29 @@ func appendHex(dst []byte, v uint64, digits int) []byte {
 	return dst
 }
 
-func parseHex(b []byte) (v uint64, ok bool) {
-	for _, c := range b {
-		switch {
-		case c >= '0' && c <= '9':
-			v = v<<4 | uint64(c-'0')
-		case c >= 'a' && c <= 'f':
-			v = v<<4 | uint64(c-'a'+10)
-		default:
-			return 0, false
-		}
+// nibbles are the values of hexadecimal digits; 0xff: none.
+var nibbles = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
 	}
-	return v, true
+	for i := range 16 {
+		t["0123456789abcdef"[i]] = byte(i)
+	}
+	return t
+}()
+
+func parseHex(b []byte) (v uint64, ok bool) {
+	bad := byte(0)
+	for _, c := range b {
+		n := nibbles[c]
+		bad |= n
+		v = v<<4 | uint64(n&15)
+	}
+	return v, bad < 16
 }
 
-// digits reads the number that b begins with.
-func digits(b []byte) (uint64, bool) {
+// Digits reads the number that b begins with.
+func Digits(b []byte) (uint64, bool) {
 	n := 0
 	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
 		n++

@@ -1,0 +1,23 @@
+package wire
+
+import "testing"
+
+func TestPayload(t *testing.T) {
+	for _, size := range []int{MinSize, 35, 128, 4096} {
+		want := Mark{255, 1<<32 - 1, 1795224000123456789}
+		b := AppendPayload(nil, want, size)
+		if got, ok := ParsePayload(b, size); len(b) != size || !ok || got != want {
+			t.Fatalf("%d bytes: %v %v", size, got, ok)
+		}
+		for i := range b {
+			b[i] ^= 1
+			if _, ok := ParsePayload(b, size); ok {
+				t.Errorf("%d bytes: byte %d changed and nobody noticed", size, i)
+			}
+			b[i] ^= 1
+		}
+		if _, ok := ParsePayload(b[:size-1], size); ok {
+			t.Errorf("%d bytes: the last one was missing and nobody noticed", size)
+		}
+	}
+}
