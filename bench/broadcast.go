@@ -93,11 +93,19 @@ func (r *run) measure(pubs []*push.Publisher, counts *push.Counts, clients int) 
 	return r.verify(sent(pubs, r.publishers), r.servers.kind == "encke" && len(r.servers.all) == 1)
 }
 
-// arrive waits until clients have had so many messages. When they do not come, verify will tell.
+// quiet is how long nothing may be delivered before what is missing is given up.
+const quiet = 3 * time.Second
+
+// arrive waits until clients have had so many messages, or nothing comes any more: then verify will tell.
 func (r *run) arrive(want uint64) error {
 	r.monitor.enter("arriving", float64(want), func(s *fleet.Stat) float64 { return float64(s.Delivered) })
-	here := time.Now()
-	err := r.monitor.until("deliveries", 20*time.Second, func(s *fleet.Stat) bool { return s.Delivered >= want || time.Since(here) > 15*time.Second })
+	had, since := uint64(0), time.Now()
+	err := r.monitor.until("deliveries", 2*time.Minute, func(s *fleet.Stat) bool {
+		if s.Delivered != had {
+			had, since = s.Delivered, time.Now()
+		}
+		return s.Delivered >= want || time.Since(since) > quiet+2*r.o.Interval
+	})
 	if err != nil {
 		return err
 	}

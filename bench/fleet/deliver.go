@@ -60,6 +60,9 @@ func (l *loop) deliver(i uint32, c *client, b []byte, now int64) {
 	if size == 0 {
 		return
 	}
+	if n := len(b); n == size+2 && b[0] == '"' { // encke.raw of what was pushed as JSON
+		b = b[1 : n-1]
+	}
 	m, ok := wire.ParsePayload(b, size)
 	publishers := l.fleet.config.Publishers
 	if !ok || int(m.Publisher) >= publishers {

@@ -1,9 +1,13 @@
 package fleet
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"encke/netloop"
+
+	"golang.org/x/sys/unix"
 )
 
 // Ramp says how clients connect.
@@ -93,7 +97,7 @@ func (l *loop) begin(i uint32, c *client) bool {
 	remote := k.remotes[int(i)%len(k.remotes)]
 	id, err := l.net.Dial(remote, l.fleet.source(remote))
 	if err != nil {
-		l.fleet.fail(err)
+		l.fleet.fail(scarce(err))
 		return false
 	}
 	for int(id) >= len(l.byConn) {
@@ -104,6 +108,19 @@ func (l *loop) begin(i uint32, c *client) bool {
 	l.ramp.inflight++
 	l.net.SetTimer(id, timerHandshake, 30*time.Second)
 	return true
+}
+
+// scarce names the setting to change where this machine has run out of something.
+func scarce(err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: local ports have run out; give clients more addresses (--source) or widen net.ipv4.ip_local_port_range", err)
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("%w: this process has no descriptor left (ulimit -n)", err)
+	case errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("%w: the machine has no file left (fs.file-max)", err)
+	}
+	return err
 }
 
 // Churn says how clients come and go.

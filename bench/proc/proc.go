@@ -169,3 +169,16 @@ func Kernel() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return string(bytes.TrimSpace(b))
 }
+
+// Arguments returns a process's command line.
+func Arguments(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the command of process %d: %w", pid, err)
+	}
+	var args []string
+	for part := range bytes.SplitSeq(bytes.TrimSuffix(b, []byte{0}), []byte{0}) {
+		args = append(args, string(part))
+	}
+	return args, nil
+}
