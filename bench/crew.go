@@ -68,12 +68,12 @@ func (c *crew) start(o *Options, n int) error {
 	if limit < 1 {
 		return fmt.Errorf("cannot start a worker: processes may open only %d descriptors (ulimit -n)", proc.Limit())
 	}
-	count := max(o.Workers, (n+limit-1)/limit)
+	count := max(o.workers(n), (n+limit-1)/limit)
 	if count > 1000 {
 		return fmt.Errorf("cannot start %d workers, which %d clients would need where a process may open %d descriptors: 1000 at most", count, n, proc.Limit())
 	}
 	for i := range count {
-		m, err := startWorker(i, count)
+		m, err := startWorker(i, max(o.WorkerLoops, 1))
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,23 @@ func (c *crew) start(o *Options, n int) error {
 	return nil
 }
 
-func startWorker(i, count int) (*member, error) {
+// workers is how many there are at least. Each has one loop and one processor: in a process with two, the Go scheduler
+// moves loops about whenever they wake up, at twice the cost of a delivery. A paced load wants as few as can carry it,
+// since each of several sleeps and wakes for every message.
+func (o *Options) workers(n int) int {
+	count := 1
+	switch {
+	case o.Workers > 0:
+		return o.Workers
+	case o.Saturate:
+		count = 3
+	case o.Scenario == "targeted" || o.Scenario == "connect" || o.Scenario == "storm":
+		count = 2
+	}
+	return max(min(count, runtime.NumCPU()-1, n), 1)
+}
+
+func startWorker(i, loops int) (*member, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
@@ -90,9 +106,7 @@ func startWorker(i, count int) (*member, error) {
 	child := exec.Command(self, WorkerCommand)
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if count > runtime.NumCPU() {
-		child.Env = append(os.Environ(), "GOMAXPROCS=1")
-	}
+	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", loops))
 	out, err := child.StdinPipe()
 	if err != nil {
 		return nil, err

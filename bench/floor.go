@@ -193,7 +193,8 @@ func floorOfWrites(r *run, g *ground) error {
 	return nil
 }
 
-// floorOfReads lets a bare loop of read(2) take what the floor writes. Only a paced load tells what a read costs.
+// floorOfReads lets bare loops of read(2), one for each worker, take what the floor writes. Only a paced load tells what a
+// read costs.
 func floorOfReads(r *run) error {
 	rate, long, threads := r.o.writing()
 	if rate == 0 {
@@ -204,38 +205,59 @@ func floorOfReads(r *run) error {
 		return err
 	}
 	defer writer.servers().close()
-	reader, err := openGround()
-	if err != nil {
-		return err
-	}
-	defer reader.servers().close()
 	n := r.o.sockets()
-	if _, _, err := reader.command("connected", "connect %s %d", writer.public, n); err != nil {
-		return err
+	readers := r.o.workers(n)
+	var all []*ground
+	for i := range readers {
+		reader, err := openGround()
+		if err != nil {
+			return err
+		}
+		defer reader.servers().close()
+		all = append(all, reader)
+		if _, _, err := reader.command("connected", "connect %s %d", writer.public, n*(i+1)/readers-n*i/readers); err != nil {
+			return err
+		}
 	}
-	before := reader.servers().cpu()
+	cpu := func() (d time.Duration) {
+		for _, reader := range all {
+			d += reader.servers().cpu()
+		}
+		return d
+	}
+	before := cpu()
 	messages, _, err := writer.command("wrote", "write %g %g %d %d", rate, long, r.o.Size, threads)
 	if err != nil {
 		return err
 	}
-	frame := uint64(len(wsframe.AppendFrame(nil, ws.OpText, make([]byte, r.o.Size))))
 	want := messages * uint64(n)
+	if err := r.haveRead(all, want*uint64(len(wsframe.AppendFrame(nil, ws.OpText, make([]byte, r.o.Size))))); err != nil {
+		return err
+	}
+	each := micros(cpu()-before) / float64(want)
+	r.r.AddFloor("harness CPU per verified delivery", "µs", each)
+	r.r.AddFloor("client CPU per delivery", "µs", each)
+	return nil
+}
+
+// haveRead waits until bare loops have read so many bytes.
+func (r *run) haveRead(all []*ground, want uint64) error {
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		got, _, err := reader.command("read", "count")
-		if err != nil {
-			return err
+		sum := uint64(0)
+		for _, reader := range all {
+			got, _, err := reader.command("read", "count")
+			if err != nil {
+				return err
+			}
+			sum += got
 		}
-		if got == want*frame {
-			break
+		if sum == want {
+			return nil
 		}
 		if time.Now().After(end) || r.ctx.Err() != nil {
-			return fmt.Errorf("a bare read loop got %d of %d bytes", got, want*frame)
+			return fmt.Errorf("bare read loops got %d of %d bytes", sum, want)
 		}
 	}
-	cpu := micros(reader.servers().cpu()-before) / float64(want)
-	r.r.AddFloor("harness CPU per verified delivery", "µs", cpu)
-	r.r.AddFloor("client CPU per delivery", "µs", cpu)
-	return nil
 }
 
 // floorOfConnects measures accept, a fixed answer, and close.

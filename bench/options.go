@@ -42,8 +42,8 @@ type Options struct {
 	Tolerance  float64 // churn: share by which memory may have grown
 
 	// workers
-	Workers     int      // processes on this machine; 0: as many as descriptors ask for
-	WorkerLoops int      // event loops of each; 0: two where there is one worker, else one
+	Workers     int      // processes on this machine, at least; 0: as many as the load and descriptors ask for
+	WorkerLoops int      // event loops, and processors, of each; 0: one
 	Remote      []string // addresses of encke-bench worker on other machines; none: workers on this machine
 	Secret      string   // shared with them
 	Sources     []string // local addresses or prefixes of clients

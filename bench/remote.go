@@ -183,6 +183,7 @@ func lend(conn net.Conn, secret string) error {
 	}
 	child := exec.Command(self, WorkerCommand)
 	child.Stdout, child.Stderr = conn, os.Stderr
+	child.Env = append(os.Environ(), "GOMAXPROCS=1")
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := child.StdinPipe()
 	if err != nil {

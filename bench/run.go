@@ -137,13 +137,7 @@ func (r *run) muster(n int, c fleet.Config) (err error) {
 	if r.crew, err = newCrew(r.o, n); err != nil {
 		return err
 	}
-	c.Loops, c.Sources, c.Size = r.o.WorkerLoops, r.o.Sources, r.size
-	if c.Loops == 0 {
-		c.Loops = 1
-		if len(r.crew.members) == 1 {
-			c.Loops = 2
-		}
-	}
+	c.Loops, c.Sources, c.Size = max(r.o.WorkerLoops, 1), r.o.Sources, r.size
 	c.Publishers = r.publishers
 	if err := r.crew.setup(c); err != nil {
 		return err

@@ -93,8 +93,10 @@ func (f *Fleet) Add(g Group) error {
 	if len(f.groups) == 256 {
 		return errors.New("cannot have more than 256 groups of clients")
 	}
-	if err := proc.NeedDescriptors(f.clients + g.Count); err != nil {
-		return err
+	if !g.Visit { // of those that leave at once only few are there at a time
+		if err := proc.NeedDescriptors(f.clients + g.Count); err != nil {
+			return err
+		}
 	}
 	var remotes []netip.AddrPort
 	for _, text := range g.Remotes {

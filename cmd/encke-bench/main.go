@@ -17,6 +17,7 @@ Usage:
   encke-bench run --scenario NAME [flags]   one scenario; encke-bench run --help lists them
   encke-bench million [flags]               fill this machine with connections, up to a million, and push to all of them
   encke-bench floor [flags]                 what the kernel alone costs
+  encke-bench compare [flags]               measure encke and its peers side by side, and write BENCHMARKS.md
   encke-bench worker --listen HOST:PORT     lend this machine's connections to a coordinator on another one
   encke-bench version                       print the version
 
@@ -38,6 +39,8 @@ func command(args []string) int {
 		return run("", args[1:])
 	case "million", "floor":
 		return run(args[0], args[1:])
+	case "compare":
+		return compare(args[1:])
 	case "worker":
 		return worker(args[1:])
 	case bench.FloorCommand:

@@ -156,8 +156,8 @@ func clientFlags(f *pflag.FlagSet, o *bench.Options) {
 	f.Float64Var(&o.ChurnRate, "churn", o.ChurnRate, "churn: arrivals, departures and subscriptions a second")
 	f.Float64Var(&o.Tolerance, "tolerance", o.Tolerance, "churn: share by which the server's memory may have grown")
 	f.StringSliceVar(&o.Sources, "source", nil, "local `addresses` or prefixes of clients; towards loopback 127.0.0.0/8 by itself")
-	f.IntVar(&o.Workers, "workers", o.Workers, "worker processes on this machine; 0: as many as descriptors ask for")
-	f.IntVar(&o.WorkerLoops, "worker-loops", o.WorkerLoops, "event loops of each; 0: two where there is one worker, else one")
+	f.IntVar(&o.Workers, "workers", o.Workers, "worker processes on this machine, at least; 0: as many as the load and descriptors ask for")
+	f.IntVar(&o.WorkerLoops, "worker-loops", o.WorkerLoops, "event loops, and processors, of each; 0: one")
 	f.StringSliceVar(&o.Remote, "worker", nil, "`addresses` of encke-bench worker on other machines, instead of workers here; the secret is in "+secretVariable)
 }
 
