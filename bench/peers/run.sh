@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts one peer server in the foreground: run.sh KIND PUBLIC_PORT BACKEND_PORT THREADS [more arguments for coder or ws]
-# KIND is nchan, coder or ws. The script becomes the server, so its process id is the server's; SIGTERM ends it, and so
+# or says what it would start: run.sh KIND --version. KIND is nchan, coder or ws. The script becomes the server, so its process id is the server's; SIGTERM ends it, and so
 # does the end of whoever started it.
 set -eu
 
@@ -9,6 +9,17 @@ bin=$(cd "$here/../.." && pwd)/bin
 
 fail() { echo "run.sh: $*" >&2; exit 2; }
 
+if [ $# = 2 ] && [ "$2" = --version ]; then
+    case $1 in
+    nchan)
+        of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo "(missing)"; }
+        echo "nchan $(of libnginx-mod-nchan) in nginx $(of nginx-light)" ;;
+    coder) echo "coder/websocket $(sed -n 's|.*github.com/coder/websocket v||p' "$here/coder/go.mod") with a goroutine per connection" ;;
+    ws) echo "npm ws $(sed -n 's|.*"ws": "\([0-9.]*\)".*|\1|p' "$here/ws/package.json") on Node $(node --version)" ;;
+    *) fail "no peer is called $1" ;;
+    esac
+    exit 0
+fi
 [ $# -ge 4 ] || fail "usage: run.sh nchan|coder|ws PUBLIC_PORT BACKEND_PORT THREADS"
 kind=$1 public=127.0.0.1:$2 backend=127.0.0.1:$3 threads=$4
 case $2$3$4 in *[!0-9]*) fail "ports and threads are numbers" ;; esac

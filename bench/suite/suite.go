@@ -127,7 +127,7 @@ func (s *Settings) one(ctx context.Context, w row, kind string) (*report.Report,
 		w.change(&o)
 	}
 	if kind != "encke" {
-		o.JSON = false
+		o.JSON = false // their own form
 	}
 	o.Floor = kind == w.kinds[0]
 	o.Commit = s.Commit
