@@ -17,9 +17,17 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/channel":         "encke/codes",
 		"encke/page":            "",
 		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/netloop encke/wsframe",
-		"encke/bench":           "encke/netloop encke/wsframe encke/codes",
-		"encke/cmd/encke":       "encke/edge encke/page",
-		"encke/cmd/encke-bench": "encke/bench",
+		"encke/tools/doctor":    "",
+		"encke/cmd/encke":       "encke/edge encke/page encke/tools/doctor",
+		"encke/bench/report":    "",
+		"encke/bench/proc":      "",
+		"encke/bench/wire":      "",
+		"encke/bench/floor":     "encke/bench/proc encke/bench/wire encke/wsframe",
+		"encke/bench/fleet":     "encke/bench/proc encke/bench/report encke/bench/wire encke/netloop encke/wsframe",
+		"encke/bench/push":      "encke/bench/wire encke/netloop",
+		"encke/bench":           "encke/bench/fleet encke/bench/proc encke/bench/push encke/bench/report encke/bench/wire encke/wsframe",
+		"encke/bench/suite":     "encke/bench encke/bench/report",
+		"encke/cmd/encke-bench": "encke/bench encke/bench/fleet encke/bench/floor encke/bench/report encke/bench/suite",
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
 	if err != nil {

@@ -10,6 +10,7 @@ const usage = `encke is a Comet server: browsers connect, the backend pushes, pa
 
 Usage:
   encke serve [flags]   run the server; encke serve --help explains every flag
+  encke doctor [flags]  compare this machine's settings with what connections need
   encke version         print the version
   encke help            print this
 `
@@ -28,6 +29,8 @@ func run(args []string) int {
 	switch args[0] {
 	case "serve":
 		return serve(args[1:])
+	case "doctor":
+		return diagnose(args[1:])
 	case "version", "--version":
 		fmt.Println("encke", version)
 		return 0
