@@ -2,7 +2,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench check
+.PHONY: build run test lint fuzz bench million benchmarks check
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -28,5 +28,14 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# as many connections as this machine holds, up to a million: make million ARGS='--clients 100000 --html million.html'
+million: build
+	bin/encke-bench million $(ARGS)
+
+# encke and its peers side by side, some half an hour; writes BENCHMARKS.md: make benchmarks ARGS='--only connect,storm'
+benchmarks: build
+	sh bench/peers/setup.sh
+	bin/encke-bench compare --out BENCHMARKS.md $(ARGS)
 
 check: lint test

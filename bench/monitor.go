@@ -37,7 +37,8 @@ type monitor struct {
 	before fleet.Stat
 	at     time.Time
 	cpu    time.Duration
-	shown  int // length of the line on the terminal
+	shown  int       // length of the line on the terminal
+	said   time.Time // when a line was written that is on no terminal
 }
 
 func histogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 120e6, 3) }

@@ -52,7 +52,7 @@ type Options struct {
 	Floor     bool
 	TimeLimit time.Duration // of all runs together
 	Progress  io.Writer     // live figures; nil: none
-	Terminal  bool          // Progress is a terminal
+	Terminal  func() int    // the width of the terminal that Progress is; nil: it is none
 	Command   []string      // for the report
 	Commit    string        // for the report
 }

@@ -36,7 +36,7 @@ func (m *monitor) draw(interval *hdrhistogram.Histogram) {
 	}
 	m.before = now
 	if m.r.o.Progress != nil {
-		m.show(status(&now, phase, goal, value, deliveries, interval, m.r.o.Terminal))
+		m.show(status(&now, phase, goal, value, deliveries, interval, m.r.o.Terminal != nil))
 	}
 }
 
@@ -76,15 +76,21 @@ func status(s *fleet.Stat, phase string, goal float64, value func(*fleet.Stat) f
 	return b.String()
 }
 
-// show replaces the line on a terminal; elsewhere it writes one every second or so.
+// show replaces the line on a terminal; elsewhere it writes one every second.
 func (m *monitor) show(text string) {
-	if !m.r.o.Terminal {
-		fmt.Fprintf(m.r.o.Progress, "%6.1f s  %s\n", time.Since(m.begun).Seconds(), text)
+	if m.r.o.Terminal == nil {
+		if time.Since(m.said) >= 900*time.Millisecond {
+			m.said = time.Now()
+			fmt.Fprintf(m.r.o.Progress, "%6.1f s  %s\n", time.Since(m.begun).Seconds(), text)
+		}
 		return
 	}
-	n := len([]rune(text))
-	fmt.Fprintf(m.r.o.Progress, "\r%s%s", text, strings.Repeat(" ", max(m.shown-n, 0)))
-	m.shown = n
+	line := []rune(text)
+	if width := m.r.o.Terminal(); width > 1 && len(line) >= width { // a line that wraps cannot be replaced
+		line = line[:width-1]
+	}
+	fmt.Fprintf(m.r.o.Progress, "\r%s%s", string(line), strings.Repeat(" ", max(m.shown-len(line), 0)))
+	m.shown = len(line)
 }
 
 // clear leaves the terminal's line empty.

@@ -116,7 +116,7 @@ func brief(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 1e6:
 		return fmt.Sprintf("%.3gM", v/1e6)
-	case a >= 1e4:
+	case a >= 1e3:
 		return fmt.Sprintf("%.3gk", v/1e3)
 	}
 	return fmt.Sprintf("%.3g", v)
@@ -129,6 +129,9 @@ func begin(title, text string) *strings.Builder {
 		template.HTMLEscapeString(title), template.HTMLEscapeString(text))
 	return b
 }
+
+// together is what series of a unit are when they stand in one chart; the unit is on its axis.
+var together = map[string]string{"ms": "latency over time", "MiB": "memory", "processors": "processors busy"}
 
 // curves draws series of one unit over time.
 func curves(all []Series) chart {
@@ -147,8 +150,8 @@ func curves(all []Series) chart {
 	}
 	y.to *= 1.05
 	c := chart{Title: all[0].Name}
-	if len(all) > 1 {
-		c.Title = all[0].Unit
+	if title := together[all[0].Unit]; title != "" && len(all) > 1 {
+		c.Title = title
 	}
 	for _, s := range all {
 		c.Legend = append(c.Legend, s.Name)
@@ -204,10 +207,10 @@ func (r *Report) histogram() (c chart, ok bool) {
 		fmt.Fprintf(b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s … %s ms: %s</title></rect>`,
 			from, y.y(float64(bar.Count)), max(x.x(bar.To)-from-1, 1), top+plotHeight-y.y(float64(bar.Count)), Number(bar.From), Number(bar.To), Number(float64(bar.Count)))
 	}
-	for _, q := range []float64{50, 99, 99.9} {
+	for i, q := range []float64{50, 99, 99.9} {
 		at := r.quantile(q/100, total)
 		fmt.Fprintf(b, `<line class="mark" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text class="mark" x="%.1f" y="%.1f" text-anchor="end">p%g</text>`,
-			x.x(at), x.x(at), top, top+plotHeight, x.x(at)-3, top+10, q)
+			x.x(at), x.x(at), top, top+plotHeight, x.x(at)-3, top+10+14*float64(i), q)
 	}
 	b.WriteString(`</svg>`)
 	c.SVG = template.HTML(b.String())

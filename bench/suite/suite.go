@@ -49,6 +49,7 @@ type Settings struct {
 	Runs     int
 	Only     []string // keys of rows; none: all
 	Kinds    []string // none: all
+	Server   string   // encke's program; empty: bin/encke
 	Scale    float64  // of times and numbers of clients, for trying out; 1: as published
 	Progress io.Writer
 	Commit   string
@@ -130,6 +131,9 @@ func (s *Settings) one(ctx context.Context, w row, kind string) (*report.Report,
 		o.JSON = false // their own form
 	}
 	o.Floor = kind == w.kinds[0]
+	if kind == "encke" {
+		o.Target.Server = s.Server
+	}
 	o.Commit = s.Commit
 	o.TimeLimit = 5 * time.Minute
 	s.scale(&o)
@@ -151,7 +155,7 @@ func (s *Settings) scale(o *bench.Options) {
 
 func (s *Settings) million(ctx context.Context) (*report.Report, error) {
 	o := bench.Defaults("million")
-	o.Progress, o.Commit = s.Progress, s.Commit
+	o.Progress, o.Commit, o.Target.Server = s.Progress, s.Commit, s.Server
 	o.Clients = int(float64(o.Clients) * min(s.Scale, 1))
 	return bench.Run(ctx, o)
 }

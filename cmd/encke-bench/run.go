@@ -120,7 +120,7 @@ func parseRun(scenario string, args []string) (o bench.Options, to files, err er
 	}
 	o.Command, o.Commit = append([]string{"encke-bench"}, os.Args[1:]...), version
 	if !*quiet {
-		o.Progress, o.Terminal = os.Stderr, isTerminal(os.Stderr)
+		o.Progress, o.Terminal = os.Stderr, terminal(os.Stderr)
 	}
 	return o, to, o.Check()
 }
@@ -173,7 +173,17 @@ func loadFlags(f *pflag.FlagSet, o *bench.Options) {
 	f.Float64Var(&o.Seconds, "seconds", o.Seconds, "how long")
 }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+// terminal returns what tells the width of a terminal, nil where f is none.
+func terminal(f *os.File) func() int {
+	width := func() int {
+		w, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+		if err != nil {
+			return 0
+		}
+		return int(w.Col)
+	}
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
+		return nil
+	}
+	return width
 }
