@@ -136,9 +136,9 @@ func short(v float64, unit string) string {
 	}
 	switch {
 	case v >= 1e6:
-		return fmt.Sprintf("%.2f M%s%s", v/1e6, space, unit)
+		return fmt.Sprintf("%.2f M%s", v/1e6, unit)
 	case v >= 1e4:
-		return fmt.Sprintf("%.1f k%s%s", v/1e3, space, unit)
+		return fmt.Sprintf("%.1f k%s", v/1e3, unit)
 	case v >= 100:
 		return fmt.Sprintf("%.0f%s%s", v, space, unit)
 	}
