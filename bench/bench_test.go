@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case FloorCommand:
-			end(floor.Child(os.Stdin, os.Stdout))
+			end(floor.Main(os.Args[2:], os.Stdin, os.Stdout))
 		case WorkerCommand:
 			end(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU()))
 		}

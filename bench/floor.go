@@ -28,13 +28,14 @@ type ground struct {
 	out *bufio.Scanner
 }
 
-func openGround() (*ground, error) {
+// openGround starts one; port 0 means any.
+func openGround(port uint16) (*ground, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	g := &ground{server: server{kind: "floor", exited: make(chan struct{})}}
-	g.child = exec.Command(self, FloorCommand)
+	g.child = exec.Command(self, FloorCommand, fmt.Sprint(port))
 	g.child.Stderr = &g.stderr
 	g.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if g.in, err = g.child.StdinPipe(); err != nil {
@@ -92,14 +93,21 @@ func (g *ground) command(word string, format string, args ...any) (a, b uint64, 
 	return a, b, nil
 }
 
-// onGround runs f with workers on a floor instead of a server.
-func (r *run) onGround(f func(r *run, g *ground) error) error {
-	g, err := openGround()
+// onGround runs f with workers on a floor instead of a server: so many processes on one port.
+func (r *run) onGround(processes int, f func(r *run, g *ground) error) error {
+	g, err := openGround(0)
 	if err != nil {
 		return err
 	}
 	sub := &run{o: r.o, ctx: r.ctx, r: r.r, publishers: 1, size: r.o.Size, servers: g.servers()}
-	defer sub.servers.close()
+	defer func() { sub.servers.close() }()
+	for range processes - 1 {
+		more, err := openGround(g.public.Port())
+		if err != nil {
+			return err
+		}
+		sub.servers.all = append(sub.servers.all, &more.server)
+	}
 	err = f(sub, g)
 	if sub.monitor != nil {
 		sub.monitor.close()
@@ -124,7 +132,7 @@ func (o *Options) floorSeconds() float64 { return min(o.Seconds, 5) }
 
 // floorOfDeliveries measures one write(2) a socket, received by the same clients, and then by a bare read(2) loop.
 func floorOfDeliveries(r *run) error {
-	if err := r.onGround(floorOfWrites); err != nil {
+	if err := r.onGround(1, floorOfWrites); err != nil {
 		return err
 	}
 	return floorOfReads(r)
@@ -200,7 +208,7 @@ func floorOfReads(r *run) error {
 	if rate == 0 {
 		return nil
 	}
-	writer, err := openGround()
+	writer, err := openGround(0)
 	if err != nil {
 		return err
 	}
@@ -209,7 +217,7 @@ func floorOfReads(r *run) error {
 	readers := r.o.workers(n)
 	var all []*ground
 	for i := range readers {
-		reader, err := openGround()
+		reader, err := openGround(0)
 		if err != nil {
 			return err
 		}
@@ -260,9 +268,9 @@ func (r *run) haveRead(all []*ground, want uint64) error {
 	}
 }
 
-// floorOfConnects measures accept, a fixed answer, and close.
+// floorOfConnects measures accept, a fixed answer, and close, by as many threads as the server has loops.
 func floorOfConnects(r *run) error {
-	return r.onGround(func(r *run, _ *ground) error {
+	return r.onGround(max(r.o.Target.Loops, 1), func(r *run, _ *ground) error {
 		cpu, client, took, err := r.visits()
 		if err != nil {
 			return err
@@ -277,7 +285,7 @@ func floorOfConnects(r *run) error {
 
 // floorOfMemory measures the kernel's part of a connection.
 func floorOfMemory(r *run) error {
-	return r.onGround(func(r *run, _ *ground) error {
+	return r.onGround(1, func(r *run, _ *ground) error {
 		r.size = 0
 		n := r.o.sockets()
 		if err := r.muster(n, fleet.Config{}); err != nil {
@@ -303,7 +311,7 @@ func floorOfMemory(r *run) error {
 
 // floorOfStorm lets all drop and come back to a server that only accepts and answers.
 func floorOfStorm(r *run) error {
-	return r.onGround(func(r *run, _ *ground) error {
+	return r.onGround(max(r.o.Target.Loops, 1), func(r *run, _ *ground) error {
 		n := r.o.sockets()
 		if err := r.muster(n, fleet.Config{Forgiving: true}); err != nil {
 			return err

@@ -37,6 +37,9 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if err := o.Check(); err != nil {
 		return rep, err
 	}
+	if scenarios[o.Scenario].bare {
+		rep.Target = "the kernel alone"
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.TimeLimit, fmt.Errorf("the time limit of %v has passed (--time-limit)", o.TimeLimit))
 	defer cancel()
 	sum := histogram()

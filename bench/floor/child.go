@@ -36,11 +36,13 @@ type child struct {
 //	write RATE SECONDS SIZE THREADS   send messages to every accepted connection; prints "wrote MESSAGES"
 //	connect ADDRESS COUNT             connect and shake hands; prints "connected COUNT"
 //	count                             prints "read BYTES CALLS", of the connections so made
-func Child(in io.Reader, out io.Writer) error {
+//
+// port 0 means any; several processes may share one (SO_REUSEPORT).
+func Child(in io.Reader, out io.Writer, port int) error {
 	proc.Limit()
 	runtime.LockOSThread()
 	c := &child{}
-	address, err := c.listen()
+	address, err := c.listen(port)
 	if err != nil {
 		return err
 	}
@@ -91,12 +93,15 @@ func (c *child) do(line string) (answer string, err error) {
 	return "", fmt.Errorf("cannot do %q: %v", line, err)
 }
 
-func (c *child) listen() (string, error) {
+func (c *child) listen(port int) (string, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", fmt.Errorf("cannot make a socket: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return "", fmt.Errorf("cannot share a port: %w", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}); err != nil {
 		return "", fmt.Errorf("cannot bind: %w", err)
 	}
 	if err := unix.Listen(fd, 4096); err != nil {

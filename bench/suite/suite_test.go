@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		var err error
 		switch os.Args[1] {
 		case bench.FloorCommand:
-			err = floor.Child(os.Stdin, os.Stdout)
+			err = floor.Main(os.Args[2:], os.Stdin, os.Stdout)
 		case bench.WorkerCommand:
 			err = fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU())
 		default:

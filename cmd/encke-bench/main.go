@@ -44,7 +44,7 @@ func command(args []string) int {
 	case "worker":
 		return worker(args[1:])
 	case bench.FloorCommand:
-		return child(floor.Child(os.Stdin, os.Stdout))
+		return child(floor.Main(os.Args[2:], os.Stdin, os.Stdout))
 	case bench.WorkerCommand:
 		return child(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU()))
 	case "version", "--version":
