@@ -38,7 +38,8 @@ type member struct {
 	end    func()        // lets it end
 	ended  func() string // why it has; "" where that is not known
 
-	mu  sync.Mutex // one call at a time
+	mu     sync.Mutex // one call at a time
+	broken error      // guarded by mu: it will not answer any more
 	in  io.Reader
 	out io.Writer
 	// deadline bounds reads
@@ -152,6 +153,9 @@ func (m *member) greet() error {
 func (m *member) call(q fleet.Request) (a fleet.Answer, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.broken != nil {
+		return a, m.broken
+	}
 	_ = m.deadline(time.Now().Add(callLimit))
 	b, err := json.Marshal(q)
 	if err != nil {
@@ -162,9 +166,11 @@ func (m *member) call(q fleet.Request) (a fleet.Answer, err error) {
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return a, fmt.Errorf("%s did not answer within %v", m.name, callLimit)
+		m.broken = fmt.Errorf("%s did not answer within %v", m.name, callLimit)
+		return a, m.broken
 	case err != nil:
-		return a, fmt.Errorf("%s ended in mid-run: %s", m.name, m.ended())
+		m.broken = fmt.Errorf("%s ended in mid-run: %s", m.name, m.ended())
+		return a, m.broken
 	}
 	if err = json.Unmarshal(b, &a); err != nil {
 		return a, fmt.Errorf("cannot read the answer of %s: %w", m.name, err)

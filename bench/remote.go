@@ -55,6 +55,9 @@ func line(r *bufio.Reader) (string, error) {
 func proveCoordinator(c net.Conn, r *bufio.Reader, secret string) error {
 	text, err := line(r)
 	theirs, ok := strings.CutPrefix(text, banner)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("nothing was said within %v: is it a worker, and is the network between?", handshakeLimit)
+	}
 	if err != nil || !ok {
 		return errors.New("there is no worker of this version of encke-bench")
 	}
