@@ -171,7 +171,7 @@ func TestRemoteWorkers(t *testing.T) {
 		t.Errorf("with the wrong secret: %v", err)
 	}
 	o.Remote = []string{strings.TrimPrefix(o.Target.Backend, "http://")}
-	if _, err = Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "there is no worker") {
+	if _, err = Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "nothing was said") {
 		t.Errorf("at a web server: %v", err)
 	}
 	if err := Listen("127.0.0.1:0", "short", nil); err == nil {

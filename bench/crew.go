@@ -40,8 +40,8 @@ type member struct {
 
 	mu     sync.Mutex // one call at a time
 	broken error      // guarded by mu: it will not answer any more
-	in  io.Reader
-	out io.Writer
+	in     io.Reader
+	out    io.Writer
 	// deadline bounds reads
 	deadline func(time.Time) error
 	lines    *bufio.Reader
