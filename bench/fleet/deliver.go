@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"bytes"
+
 	"encke/bench/wire"
 )
 
@@ -14,6 +16,9 @@ type missed struct {
 // maxMissing bounds a loop's memory of them: beyond it they are lost for good, which is bad enough.
 const maxMissing = 100_000
 
+// another is in the names of channels that clients follow now and then.
+var another = []byte("elsewhere-")
+
 // text takes a message or an answer. JSON may hold any number of publications.
 func (l *loop) text(i uint32, c *client, b []byte, now int64) {
 	if !l.kinds[c.group].JSON {
@@ -21,7 +26,7 @@ func (l *loop) text(i uint32, c *client, b []byte, now int64) {
 		return
 	}
 	p, rest, ok := wire.NextPublication(b)
-	if !ok && c.marks&placed == 0 {
+	if !ok && c.marks&placed == 0 && !bytes.Contains(b, another) {
 		if epoch, offset, ok := wire.LastPosition(b); ok {
 			l.place(c, epoch, offset)
 		}

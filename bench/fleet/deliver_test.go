@@ -85,14 +85,17 @@ func TestOffsets(t *testing.T) {
 		{"before its position", []string{"@7", "7"}, report.Faults{Duplicated: 1}, 0},
 		{"a gap told", []string{"@7", "8", "gap", "20", "21"}, report.Faults{}, 1},
 		{"two at once", []string{"@7", "8 9"}, report.Faults{}, 0},
+		{"another channel's position", []string{"!3", "@7", "8"}, report.Faults{}, 0},
 	} {
-		l := bare(1, Group{JSON: true}, late)
+		l := bare(1, Group{JSON: true}, 0) // its position says that it joined in mid-stream
 		for _, text := range c.text {
 			var b []byte
 			var n, m int
 			switch _, err := fmt.Sscanf(text, "%d %d", &n, &m); {
 			case text[0] == '@':
 				b = fmt.Appendf(nil, `{"subscribed":{"channel":"b","position":"e.%s"}}`, text[1:])
+			case text[0] == '!':
+				b = fmt.Appendf(nil, `{"subscribed":{"channel":"elsewhere-1","position":"e.%s"}}`, text[1:])
 			case text == "gap":
 				b = []byte(`{"channel":"b","gap":true,"reason":"expired","position":"e.19"}`)
 			case err == nil:

@@ -110,10 +110,12 @@ func (l *loop) appendSince(b []byte, c *client) []byte {
 	return strconv.AppendUint(b, c.offset, 10)
 }
 
-// place notes the client's position.
+// place notes the client's position. Who begins behind others' messages has joined in mid-stream.
 func (l *loop) place(c *client, epoch []byte, offset uint64) {
 	c.marks |= placed
-	c.offset = offset
+	if c.offset = offset; offset > 0 && c.order == 0 {
+		c.marks |= late
+	}
 	for i, e := range l.epochs {
 		if e == string(epoch) {
 			c.epoch = uint8(i)
