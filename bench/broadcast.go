@@ -129,6 +129,9 @@ func (r *run) verify(sent fleet.Sent, oneOrder bool) error {
 		r.r.Note("the server told clients of %d gaps", s.Gaps)
 		v.Faults.Lost += s.Gaps
 	}
+	if s.Dropped > 0 {
+		r.r.Note("%d connections were ended by the server, and made again", s.Dropped)
+	}
 	if missing := s.Clients - int(s.Here); missing > 0 && r.o.Scenario != "connect" {
 		r.r.Note("%d clients had no connection in the end", missing)
 		v.Faults.Lost += uint64(missing)

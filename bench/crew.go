@@ -106,7 +106,7 @@ func startWorker(i, loops int) (*member, error) {
 	}
 	child := exec.Command(self, WorkerCommand)
 	child.Stderr = os.Stderr
-	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.SysProcAttr = ofOurs()
 	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", loops))
 	out, err := child.StdinPipe()
 	if err != nil {
@@ -133,6 +133,12 @@ func startWorker(i, loops int) (*member, error) {
 	m.end = wait
 	m.ended = func() string { wait(); return child.ProcessState.String() }
 	return m, m.greet()
+}
+
+// ofOurs lets a child end with this process, and in a process group of its own, so that Ctrl-C on a terminal interrupts
+// this one alone, which ends its children in order.
+func ofOurs() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 // greet learns who the worker is.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"encke/bench/fleet"
@@ -37,7 +36,7 @@ func openGround(port uint16) (*ground, error) {
 	g := &ground{server: server{kind: "floor", exited: make(chan struct{})}}
 	g.child = exec.Command(self, FloorCommand, fmt.Sprint(port))
 	g.child.Stderr = &g.stderr
-	g.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	g.child.SysProcAttr = ofOurs()
 	if g.in, err = g.child.StdinPipe(); err != nil {
 		return nil, err
 	}

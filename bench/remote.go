@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"encke/bench/fleet"
@@ -187,7 +186,7 @@ func lend(conn net.Conn, secret string) error {
 	child := exec.Command(self, WorkerCommand)
 	child.Stdout, child.Stderr = conn, os.Stderr
 	child.Env = append(os.Environ(), "GOMAXPROCS=1")
-	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.SysProcAttr = ofOurs()
 	in, err := child.StdinPipe()
 	if err != nil {
 		return err

@@ -138,7 +138,7 @@ func (t Target) command(public, backend netip.AddrPort, shared bool) *exec.Cmd {
 func (s *server) start(t Target, shared bool) error {
 	s.child = t.command(s.public, s.backend, shared)
 	s.child.Stderr = &s.stderr
-	s.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.child.SysProcAttr = ofOurs()
 	if shared { // many processes on few processors
 		s.child.Env = append(os.Environ(), "GOMAXPROCS=1")
 	}

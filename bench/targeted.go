@@ -17,7 +17,9 @@ func targeted(r *run) (err error) {
 	if err := r.muster(n, fleet.Config{}); err != nil {
 		return err
 	}
-	if err := r.crew.add(r.group("ws", "t#", n)); err != nil {
+	g := r.group("ws", "t#", n)
+	g.Streams = true
+	if err := r.crew.add(g); err != nil {
 		return err
 	}
 	if _, err := r.connect(n); err != nil {

@@ -62,6 +62,7 @@ type Group struct {
 	Resume      bool          `json:"resume,omitempty"`   // come back with the position (JSON)
 	Deaf        bool          `json:"deaf,omitempty"`     // never read after the answer
 	Visit       bool          `json:"visit,omitempty"`    // leave as soon as connected
+	Streams     bool          `json:"streams,omitempty"`  // each client is sent the stream of its number; otherwise all stream 0
 }
 
 // transport is what clients of one transport do.

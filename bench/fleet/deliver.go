@@ -68,7 +68,11 @@ func (l *loop) deliver(i uint32, c *client, b []byte, now int64) {
 	if n := len(b); n == size+2 && b[0] == '"' { // encke.raw of what was pushed as JSON
 		b = b[1 : n-1]
 	}
-	m, ok := wire.ParsePayload(b, size)
+	stream := uint32(0)
+	if l.kinds[c.group].Streams {
+		stream = c.number
+	}
+	m, ok := wire.ParsePayload(b, size, stream)
 	publishers := l.fleet.config.Publishers
 	if !ok || int(m.Publisher) >= publishers {
 		l.figures.faults.Corrupted++
@@ -85,7 +89,7 @@ func (l *loop) deliver(i uint32, c *client, b []byte, now int64) {
 	default:
 		l.behind(i, m)
 	}
-	_ = l.latency.RecordValue(max((now-m.Time)/1000, 1))
+	_ = l.latency.RecordValue(min(max((now-m.Time)/1000, 1), longest))
 }
 
 // pass notes that those from from up to m have not come when they should have.

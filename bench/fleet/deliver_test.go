@@ -153,3 +153,13 @@ func TestLinesInChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestStreams gives the client of stream 0 a message of stream 1, which looks just like its own otherwise.
+func TestStreams(t *testing.T) {
+	l := bare(1, Group{Streams: true}, 0)
+	l.text(0, &l.clients[0], payload(0, 1), 1)
+	l.text(0, &l.clients[0], wire.AppendPayload(nil, wire.Mark{Sequence: 2, Time: 1, Stream: 1}, 64), 1)
+	if got := l.found(2); got != (report.Faults{Corrupted: 1, Lost: 1}) {
+		t.Errorf("%+v", got)
+	}
+}

@@ -148,7 +148,7 @@ func (l *loop) connected(i uint32, c *client) bool {
 	l.figures.here++
 	l.figures.handshakes++
 	l.figures.lastHere = l.now()
-	_ = l.connect.RecordValue(int64(max(l.clock()-c.began, 1)))
+	_ = l.connect.RecordValue(min(int64(max(l.clock()-c.began, 1)), longest))
 	l.net.StopTimer(c.id())
 	if c.marks&visiting != 0 {
 		l.leave(i, c)

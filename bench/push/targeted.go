@@ -61,14 +61,14 @@ func (t *Targeted) poster(id, posters int) *Poster {
 			return b, false
 		}
 		if t.batch == 0 {
-			return appendPush(b, "t"+strconv.Itoa(at), wire.Mark{Sequence: t.sent[at] + 1, Time: now}, t.size), true
+			return appendPush(b, "t"+strconv.Itoa(at), wire.Mark{Sequence: t.sent[at] + 1, Time: now, Stream: uint32(at)}, t.size), true
 		}
 		body = body[:0]
 		for c, i := at, 0; i < lines; c, i = step(c), i+1 {
 			body = append(body, `{"channel":"t`...)
 			body = strconv.AppendInt(body, int64(c), 10)
 			body = append(body, `","data":"`...)
-			body = wire.AppendPayload(body, wire.Mark{Sequence: t.sent[c] + 1, Time: now}, t.size)
+			body = wire.AppendPayload(body, wire.Mark{Sequence: t.sent[c] + 1, Time: now, Stream: uint32(c)}, t.size)
 			body = append(body, "\"}\n"...)
 		}
 		b = fmt.Appendf(b, "POST /publish HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n", len(body))

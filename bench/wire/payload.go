@@ -7,7 +7,10 @@ import (
 
 // A payload is printable text without anything that JSON escapes:
 //
-//	publisher (2 hex) sequence (8 hex) scheduled time, Unix ns (16 hex) CRC-32 of all but itself (8 hex) filling
+//	publisher (2 hex) sequence (8 hex) scheduled time, Unix ns (16 hex) checksum (8 hex) filling
+//
+// The checksum is a CRC-32 of all but itself, exclusive or the number of the stream that the message is for: one that was
+// sent to another stream's client is as wrong as one with a bit changed.
 const (
 	atSequence = 2
 	atTime     = 10
@@ -22,6 +25,7 @@ type Mark struct {
 	Publisher uint8
 	Sequence  uint32
 	Time      int64 // when it was scheduled, Unix ns
+	Stream    uint32
 }
 
 // AppendPayload appends a payload of size bytes, at least MinSize.
@@ -35,12 +39,12 @@ func AppendPayload(dst []byte, m Mark, size int) []byte {
 		dst = append(dst, 'a'+byte(uint32(i)+m.Sequence)%26)
 	}
 	b := dst[start:]
-	appendHex(b[:atSum], uint64(sum(b)), 8)
+	appendHex(b[:atSum], uint64(sum(b)^m.Stream), 8)
 	return dst
 }
 
-// ParsePayload reads and checks a payload; ok is false when a single bit of it is wrong.
-func ParsePayload(b []byte, size int) (m Mark, ok bool) {
+// ParsePayload reads and checks a payload of a stream; ok is false when a single bit of it is wrong, or the stream.
+func ParsePayload(b []byte, size int, stream uint32) (m Mark, ok bool) {
 	if len(b) != size || size < MinSize {
 		return m, false
 	}
@@ -48,10 +52,10 @@ func ParsePayload(b []byte, size int) (m Mark, ok bool) {
 	s, ok2 := parseHex(b[atSequence:atTime])
 	t, ok3 := parseHex(b[atTime:atSum])
 	c, ok4 := parseHex(b[atSum:atFilling])
-	if !ok1 || !ok2 || !ok3 || !ok4 || uint32(c) != sum(b) {
+	if !ok1 || !ok2 || !ok3 || !ok4 || uint32(c) != sum(b)^stream {
 		return m, false
 	}
-	return Mark{uint8(p), uint32(s), int64(t)}, true
+	return Mark{uint8(p), uint32(s), int64(t), stream}, true
 }
 
 func sum(b []byte) uint32 {
