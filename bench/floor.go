@@ -139,7 +139,7 @@ func floorOfDeliveries(r *run) error {
 
 // writing is how the floor writes in this scenario: rate, seconds and threads.
 func (o *Options) writing() (rate, seconds float64, threads int) {
-	if o.Saturate || o.Scenario == "targeted" {
+	if o.Saturate {
 		return 0, min(o.floorSeconds(), 3), max(o.Target.Loops, 1)
 	}
 	return o.Rate, o.floorSeconds(), 1
@@ -185,10 +185,18 @@ func floorOfWrites(r *run, g *ground) error {
 	} else {
 		r.r.Add("harness CPU per verified delivery", "µs", micros(now.CPU-w.stat.CPU)/count)
 	}
+	if r.o.Scenario == "targeted" {
+		return r.soundFloor(messages, now) // its latency is of another load
+	}
 	r.monitor.mu.Lock()
-	defer r.monitor.mu.Unlock()
 	r.r.AddFloor("latency p50", "ms", float64(r.monitor.latency.ValueAtQuantile(50))/1000)
 	r.r.AddFloor("latency p99", "ms", float64(r.monitor.latency.ValueAtQuantile(99))/1000)
+	r.monitor.mu.Unlock()
+	return r.soundFloor(messages, now)
+}
+
+// soundFloor is an error where clients found something wrong with what bare system calls sent.
+func (r *run) soundFloor(messages uint64, now fleet.Stat) error {
 	v, err := r.crew.verify(fleet.Sent{Publishers: []uint32{uint32(messages)}}, true)
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func TestLinesInChunks(t *testing.T) {
 		l := bare(1, Group{Transport: "sse"}, chunked)
 		n := lines{}.chunks(l, 0, &l.clients[0], stream[:cut], 1)
 		n += lines{}.chunks(l, 0, &l.clients[0], stream[n:], 1)
-		if len(stream)-n > 2 || l.figures.delivered != 2 || l.found(2) != (report.Faults{}) {
+		if n != len(stream) || l.figures.delivered != 2 || l.found(2) != (report.Faults{}) {
 			t.Fatalf("cut at %d: %d of %d taken, %d delivered, %+v", cut, n, len(stream), l.figures.delivered, l.found(2))
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"encke/bench/wire"
 )
 
+var crlf = []byte("\r\n")
+
 // lines is a client of SSE or of a stream: a response that never ends, of lines.
 type lines struct{}
 
@@ -55,6 +57,9 @@ func (s lines) data(l *loop, i uint32, c *client, b []byte) (taken int) {
 func (lines) chunks(l *loop, i uint32, c *client, b []byte, now int64) (taken int) {
 	for c.state == here {
 		if c.chunk == 0 {
+			if bytes.HasPrefix(b[taken:], crlf) {
+				taken += len(crlf) // the end of the chunk before: left behind, it would keep a buffer for each client
+			}
 			size, n, err := wire.ParseChunkSize(b[taken:])
 			if err != nil || n > 0 && size == 0 {
 				if err == nil {

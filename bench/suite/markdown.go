@@ -130,6 +130,9 @@ func (f figure) verdict(got *report.Figure) string {
 // short is a number for a table, with its unit.
 func short(v float64, unit string) string {
 	unit = strings.TrimSuffix(unit, "/s")
+	if unit == "ms" && v >= 1e4 {
+		v, unit = v/1000, "s"
+	}
 	space := " "
 	if unit == "" {
 		space = ""

@@ -43,7 +43,8 @@ var rows = []row{
 		change: func(o *bench.Options) { o.Batch = 100 },
 		figures: []figure{
 			{name: "deliveries/s", text: "messages/s", target: "≥ 300 k/s", bound: 300_000},
-			{name: "server CPU per delivery", text: "server CPU a message", lower: true}}},
+			{name: "server CPU per delivery", text: "server CPU a message", lower: true},
+			{name: "client CPU per delivery", text: "harness: CPU a message", lower: true}}},
 	{key: "sse", title: "Server-Sent Events at 5 messages/s", scenario: "sse", kinds: withHTTP, figures: deliveries("≤ 1.15 × floor", 1.15)},
 	{key: "longpoll", title: "Long polls at 2 messages/s", scenario: "longpoll", args: "--rate 2", kinds: withHTTP,
 		change: func(o *bench.Options) { o.Rate = 2 }, figures: deliveries("", 0)},

@@ -102,7 +102,7 @@ func TestShort(t *testing.T) {
 		v    float64
 		unit string
 		want string
-	}{{8.384, "µs", "8.38 µs"}, {55, "B", "55 B"}, {10239, "B", "10.2 kB"}, {8_450_000, "/s", "8.45 M"}, {123.4, "ms", "123 ms"}, {0.3412, "s", "0.341 s"}} {
+	}{{8.384, "µs", "8.38 µs"}, {55, "B", "55 B"}, {10239, "B", "10.2 kB"}, {8_450_000, "/s", "8.45 M"}, {123.4, "ms", "123 ms"}, {0.3412, "s", "0.341 s"}, {11_700, "ms", "11.7 s"}} {
 		if got := strings.TrimSpace(short(c.v, c.unit)); got != c.want {
 			t.Errorf("%v %s: %q, want %q", c.v, c.unit, got, c.want)
 		}
