@@ -19,6 +19,11 @@ type Message struct {
 	Type  []byte // Content-Type as pushed; empty when none was given
 	Data  []byte
 	JSON  bool // Data is known to be valid JSON: the caller has checked it
+
+	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it is not stored again.
+	ID []byte
+	// Expect, where not nil, is the position that the channel must be at: FromStart is one without any publication.
+	Expect *From
 }
 
 // Kind is how the data stands in the wire object.

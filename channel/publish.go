@@ -9,7 +9,8 @@ import (
 // Result is what a publisher is told.
 type Result struct {
 	Offset      uint64
-	Subscribers int // connections subscribed when it was published
+	Subscribers int  // connections subscribed when it was published
+	Repeated    bool // it had been published before, and this is what was said then
 }
 
 const (
@@ -23,8 +24,9 @@ const (
 
 // Publish takes a message into the channel of that name at now, Unix time in milliseconds, and hands it to every
 // interested loop. now should not go back: then the publications before it expire late. It refuses with BadChannel,
-// EmptyMessage, MessageTooLarge, BadMessage or BadJSON what cannot be published, and with Overloaded when the sink is
-// busy; nothing has happened then.
+// EmptyMessage, MessageTooLarge, BadMessage, BadJSON or BadID what cannot be published, with IDReused an id that was given
+// to another message, with Conflict what expects another position, and with Overloaded when the sink is busy; nothing has
+// happened then.
 func (s *Store) Publish(name []byte, m *Message, now int64) (Result, *codes.Error) {
 	if code := CheckName(name); code != codes.None {
 		return Result{}, codes.New(code, "")
@@ -33,15 +35,54 @@ func (s *Store) Publish(name []byte, m *Message, now int64) (Result, *codes.Erro
 	if err != nil {
 		return Result{}, err
 	}
+	digest := uint64(0)
+	if len(m.ID) > 0 {
+		if err := checkID(m.ID); err != nil {
+			return Result{}, err
+		}
+		digest = s.digest(m)
+	}
 	ch := s.enter(name)
+	if len(m.ID) > 0 || m.Expect != nil {
+		if result, done, err := s.condition(ch, m, digest, now); done {
+			ch.mu.Unlock()
+			return result, err
+		}
+	}
 	if ch.loops != 0 && s.conf.Sink != nil && s.conf.Sink.Busy(ch.loops) {
 		ch.mu.Unlock()
 		return Result{}, codes.New(codes.Overloaded, "")
 	}
 	result := s.publish(ch, p, now)
+	if len(m.ID) > 0 && s.conf.IDAge > 0 {
+		ch.shard.ids.remember(ch, m.ID, idRecord{result, digest, now}, s.conf.IDAge, s.conf.IDMemory/numShards)
+	}
 	ch.mu.Unlock()
 	s.makeRoom(roomPerByte * int64(p.cost))
 	return result, nil
+}
+
+// condition answers a message that was published before, and refuses one that expects another position. done says that the
+// message is not to be stored. The caller holds the channel's lock.
+func (s *Store) condition(ch *Channel, m *Message, digest uint64, now int64) (r Result, done bool, err *codes.Error) {
+	if len(m.ID) > 0 && s.conf.IDAge > 0 {
+		r, done, err = ch.shard.ids.seen(ch, m.ID, digest, now, s.conf.IDAge)
+		if done || err != nil {
+			return r, true, err
+		}
+	}
+	if m.Expect != nil && !s.at(ch, *m.Expect) {
+		return r, true, codes.New(codes.Conflict, "it is at "+string(AppendPosition(nil, s.conf.Epoch, ch.head)))
+	}
+	return r, false, nil
+}
+
+// at says whether the channel is at that position. FromStart means that nothing was ever published.
+func (s *Store) at(ch *Channel, p From) bool {
+	if p.Kind == FromStart {
+		return ch.head == 0
+	}
+	return p.Kind == FromPosition && p.Epoch == s.conf.Epoch && p.Offset == ch.head
 }
 
 // publish does what needs the channel's lock, which the caller holds.

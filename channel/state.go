@@ -55,6 +55,8 @@ type Totals struct {
 	EvictedAge    uint64 // by Config.Age
 	EvictedMemory uint64 // by Config.Memory
 	Deleted       uint64 // by Delete
+	Repeated      uint64 // messages pushed again under their id
+	IDsForgotten  uint64 // before their time, by Config.IDMemory
 }
 
 // Totals returns the figures. They are read one after the other: while others work, they need not fit each other.
@@ -70,6 +72,8 @@ func (s *Store) Totals() Totals {
 		t.EvictedAge += sh.evicted[byAge].Load()
 		t.EvictedMemory += sh.evicted[byMemory].Load()
 		t.Deleted += sh.evicted[byDelete].Load()
+		t.Repeated += sh.ids.repeated.Load()
+		t.IDsForgotten += sh.ids.forgotten.Load()
 	}
 	return t
 }

@@ -13,6 +13,8 @@ type Config struct {
 	Length     int   // publications kept in a channel; 0 keeps none
 	Age        int64 // for how many milliseconds they are kept; 0 is no limit
 	Memory     int64 // bytes kept over all channels; 0 is no limit
+	IDAge      int64 // for how many milliseconds message ids are remembered; 0: not at all
+	IDMemory   int64 // bytes of them over all channels; beyond it the oldest are forgotten
 	Loops      int   // how many loops there are, at most 64
 	MaxMessage int   // bytes of data a message may have; 0 is no limit
 	Sink       Sink  // nil when nobody subscribes
@@ -52,12 +54,14 @@ type Store struct {
 	sweeping   sync.Mutex
 	sweepShard int
 	sweepPlace int // channels of that shard yet to visit
+	idShard    int // whose ids were looked at last
 }
 
 // shard is a part of the channels, by the hash of their names.
 type shard struct {
 	store  *Store // immutable
 	ledger ledger
+	ids    ids
 
 	// guarded by mu
 	mu     sync.RWMutex

@@ -5,10 +5,12 @@ const expirePerVisit = 256
 
 // Sweep expires history by age and removes empty channels. It visits at most n channels, each at most once unless it
 // has very many expired publications, and the next call goes on where this one stopped; so every channel is visited
-// once in Channels/n calls. Call it from a timer.
+// once in Channels/n calls. Each call also forgets message ids of one shard that are too old. Call it from a timer.
 func (s *Store) Sweep(now int64, n int) {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
+	s.idShard = (s.idShard + 1) % numShards
+	s.expireIDs(&s.shards[s.idShard], now)
 	visits := min(int64(n), s.Totals().Channels)
 	for ; visits > 0; visits-- {
 		ch := s.next()

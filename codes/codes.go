@@ -42,6 +42,9 @@ const (
 	BadMessage
 	EmptyMessage
 	MessageTooLarge
+	BadID
+	IDReused
+	Conflict
 
 	BadHandshake
 	UpgradeRequired
@@ -104,6 +107,9 @@ var table = [numCodes]entry{
 	BadMessage:        {"bad_message", 400, 0, "a publish names channel or channels, and data"},
 	EmptyMessage:      {"empty_message", 400, 0, "a message has at least one byte"},
 	MessageTooLarge:   {"message_too_large", 413, 0, "the message is longer than --max-message-size"},
+	BadID:             {"bad_id", 400, 0, "a message id is 1 to 128 printable ASCII characters"},
+	IDReused:          {"id_reused", 409, 0, "this id was given to another message of this channel"},
+	Conflict:          {"conflict", 412, 0, "the channel is not at the expected position"},
 	BadHandshake:      {"bad_handshake", 400, 0, "this is no WebSocket handshake: Upgrade, Connection or Sec-WebSocket-Key is missing or malformed"},
 	UpgradeRequired:   {"upgrade_required", 426, 0, "this path takes WebSocket version 13"},
 	BadCommand:        {"bad_command", 0, 4104, "a command is a JSON object with one of subscribe, unsubscribe, publish, ping"},

@@ -95,7 +95,14 @@ func (r *reactor) push(q *request, name []byte) {
 			event, _ = unescape(e, true)
 		}
 	}
-	m := channel.Message{Event: string(event), Type: pushedType(q), Data: q.Body()}
+	m := channel.Message{Event: string(event), Type: pushedType(q), Data: q.Body(), ID: q.Header.Peek("Idempotency-Key")}
+	if text := q.Header.Peek("Encke-Expect"); len(text) > 0 {
+		var err *codes.Error
+		if m.Expect, err = expectation(text); err != nil {
+			r.fail(q, err)
+			return
+		}
+	}
 	res, err := r.publish(name, &m)
 	switch {
 	case err == nil:
@@ -131,7 +138,7 @@ func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *cod
 		return channel.Result{}, codes.New(codes.ReservedChannel, "")
 	}
 	res, err := r.server.store.Publish(name, m, r.now)
-	if err == nil {
+	if err == nil && !res.Repeated {
 		r.server.figures.bytesPublished.Add(uint64(len(m.Data)))
 	}
 	return res, err

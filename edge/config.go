@@ -34,6 +34,9 @@ type Config struct {
 	HistoryAge    time.Duration
 	HistoryMemory int64
 
+	IDAge    time.Duration // how long message ids are remembered
+	IDMemory int64         // bytes of them
+
 	Log func(format string, args ...any) // nil: nothing is logged
 }
 
@@ -46,6 +49,7 @@ func Defaults() Config {
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
 		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
 		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20,
+		IDAge: 5 * time.Minute, IDMemory: 64 << 20,
 	}
 }
 
@@ -71,6 +75,8 @@ func (c *Config) check() error {
 		{"history-length", int64(c.HistoryLength), 0},
 		{"history-age", int64(c.HistoryAge), 0},
 		{"history-memory", c.HistoryMemory, 0},
+		{"message-id-age", int64(c.IDAge), 0},
+		{"message-id-memory", c.IDMemory, 0},
 	} {
 		if v.value < v.min {
 			return fmt.Errorf("cannot use --%s %d: at least %d is needed", v.flag, v.value, v.min)

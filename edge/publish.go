@@ -16,7 +16,32 @@ type publishObject struct {
 	Channel  *string         `json:"channel"`
 	Channels []string        `json:"channels"`
 	Event    string          `json:"event"`
+	ID       *string         `json:"id"`
+	Expect   *string         `json:"expect"`
 	Data     json.RawMessage `json:"data"`
+}
+
+// message is what the object publishes.
+func (o *publishObject) message() (m channel.Message, err *codes.Error) {
+	m = channel.Message{Event: o.Event, Data: o.Data, JSON: true}
+	if o.ID != nil {
+		if m.ID = []byte(*o.ID); len(m.ID) == 0 {
+			return m, codes.New(codes.BadID, "")
+		}
+	}
+	if o.Expect != nil {
+		m.Expect, err = expectation([]byte(*o.Expect))
+	}
+	return m, err
+}
+
+// expectation reads the position that a channel is expected to be at. FromNow would expect nothing.
+func expectation(text []byte) (*channel.From, *codes.Error) {
+	froms, err := channel.ParseSince(nil, text, 1)
+	if err != nil || froms[0].Kind == channel.FromNow {
+		return nil, codes.New(codes.BadSince, quoted(text))
+	}
+	return &froms[0], nil
 }
 
 // parsePublish reads one object.
@@ -42,7 +67,11 @@ func (r *reactor) serveOne(q *request) {
 		r.fail(q, err)
 		return
 	}
-	m := channel.Message{Event: o.Event, Data: o.Data, JSON: true}
+	m, err := o.message()
+	if err != nil {
+		r.fail(q, err)
+		return
+	}
 	if o.Channel != nil {
 		name := []byte(*o.Channel)
 		res, err := r.publish(name, &m)
@@ -114,7 +143,11 @@ func (r *reactor) batchLine(q *request, b *batch, line []byte) bool {
 		r.batchError(b, err)
 		return true
 	}
-	m := channel.Message{Event: o.Event, Data: o.Data, JSON: true}
+	m, err := o.message()
+	if err != nil {
+		r.batchError(b, err)
+		return true
+	}
 	if o.Channel != nil {
 		o.Channels = []string{*o.Channel}
 	}

@@ -56,7 +56,8 @@ func New(config Config) (*Server, error) {
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: config.HistoryLength, Age: config.HistoryAge.Milliseconds(),
-		Memory: config.HistoryMemory, Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: s,
+		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
+		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: s,
 	})
 	var err error
 	// A full pool refuses at once, so that a loop never waits for it.

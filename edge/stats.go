@@ -39,6 +39,8 @@ type StatsChannels struct {
 // StatsMessages count messages since the start.
 type StatsMessages struct {
 	Published    uint64 `json:"published"`
+	Repeated     uint64 `json:"repeated"`      // pushes made again under their id, not stored again
+	Forgotten    uint64 `json:"ids_forgotten"` // before their time, for want of memory
 	Delivered    uint64 `json:"delivered"`
 	Replayed     uint64 `json:"replayed"`
 	Gaps         uint64 `json:"gaps_told"`
@@ -85,7 +87,7 @@ func (s *Server) Stats() Stats {
 		Uptime: time.Since(s.began).Seconds(), Epoch: s.store.Epoch().String(),
 		Connections: map[string]int64{"total": s.engine.Open()},
 		Channels:    StatsChannels{totals.Channels, totals.Subscriptions, totals.Publications, totals.Bytes},
-		Messages: StatsMessages{Published: totals.Published, Replayed: f.replayed.Load(), Gaps: f.gaps.Load(),
+		Messages: StatsMessages{Published: totals.Published, Repeated: totals.Repeated, Forgotten: totals.IDsForgotten, Replayed: f.replayed.Load(), Gaps: f.gaps.Load(),
 			Commands: f.commands.Load(), Requests: f.requests.Load(), Stalls: f.stalls.Load(), Shed: f.shed.Load(),
 			Inconsistent: f.inconsistent.Load()},
 		Dropped: map[string]uint64{"length": totals.EvictedLength, "age": totals.EvictedAge,

@@ -92,6 +92,8 @@ func parseServe(args []string) (c edge.Config, dev bool, drain time.Duration, er
 	f.IntVar(&c.HistoryLength, "history-length", c.HistoryLength, "publications kept in each channel; 0 keeps none")
 	f.DurationVar(&c.HistoryAge, "history-age", c.HistoryAge, "how long publications are kept")
 	f.Int64Var(&c.HistoryMemory, "history-memory", c.HistoryMemory, "bytes of all history together; the oldest goes first")
+	f.DurationVar(&c.IDAge, "message-id-age", c.IDAge, "how long ids given by publishers are remembered, so that a push made again is stored once; 0: not at all")
+	f.Int64Var(&c.IDMemory, "message-id-memory", c.IDMemory, "bytes of all such ids together; beyond it the oldest are forgotten")
 	f.DurationVar(&drain, "drain-timeout", 10*time.Second, "time for connections to end in order at SIGTERM or SIGINT")
 	f.BoolVar(&c.Echo, "echo", false, "serve /echo, a WebSocket echo for conformance suites and latency probes")
 	f.BoolVar(&c.SharePort, "share-port", false, "let several encke processes listen on the same ports (SO_REUSEPORT)")
