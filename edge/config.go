@@ -29,6 +29,7 @@ type Config struct {
 	WriteTimeout   time.Duration
 	PublishTimeout time.Duration // how long a push waits for loops that are behind
 	PingInterval   time.Duration
+	ReturnWithin   time.Duration // after a shutdown clients are told to come back within this; 0: by their number
 
 	HistoryLength int
 	HistoryAge    time.Duration
@@ -72,6 +73,7 @@ func (c *Config) check() error {
 		{"idle-timeout", int64(c.IdleTimeout), int64(time.Millisecond)},
 		{"write-timeout", int64(c.WriteTimeout), int64(time.Millisecond)},
 		{"ping-interval", int64(c.PingInterval), int64(time.Millisecond)},
+		{"return-within", int64(c.ReturnWithin), 0},
 		{"history-length", int64(c.HistoryLength), 0},
 		{"history-age", int64(c.HistoryAge), 0},
 		{"history-memory", c.HistoryMemory, 0},

@@ -238,7 +238,7 @@ func (p *wsPeer) closed(code int, name string) {
 		if m.op != ws.OpClose {
 			continue
 		}
-		if len(m.data) < 2 || int(m.data[0])<<8|int(m.data[1]) != code || m.data[2:] != name {
+		if len(m.data) < 2 || int(m.data[0])<<8|int(m.data[1]) != code || name != closeName(m.data[2:]) {
 			p.t.Fatalf("close frame %q, want %d %q", m.data, code, name)
 		}
 		if m, ok := p.frame(); ok {
@@ -246,6 +246,12 @@ func (p *wsPeer) closed(code int, name string) {
 		}
 		return
 	}
+}
+
+// closeName is a close frame's reason without the advice when to come back.
+func closeName(reason string) string {
+	name, _, _ := strings.Cut(reason, " retry=")
+	return name
 }
 
 // block is one of an event stream.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"strconv"
 	"time"
 
 	"encke/channel"
@@ -89,6 +90,15 @@ func comma(dst []byte) []byte {
 func (r *reactor) endPoll(dst []byte, offsets []uint64) []byte {
 	dst = append(dst, `],"position":"`...)
 	dst = channel.AppendPositions(dst, r.server.store.Epoch(), offsets)
+	return r.closePoll(dst)
+}
+
+// closePoll ends an answer behind its position; at a shutdown it says when to come back, in milliseconds.
+func (r *reactor) closePoll(dst []byte) []byte {
+	if r.draining {
+		dst = append(dst, `","retry":`...)
+		return append(strconv.AppendInt(dst, r.comeback(), 10), '}')
+	}
 	return append(dst, `"}`...)
 }
 
@@ -161,7 +171,7 @@ func (r *reactor) appendWalk(dst []byte, w *walk) []byte {
 // answerEmpty answers a parked poll for which nothing came.
 func (r *reactor) answerEmpty(c netloop.ID, cl *client) {
 	body := append(beginPoll(r.body[:0]), `],"position":"`...)
-	r.body = append(r.appendPosition(body, c, cl), `"}`...)
+	r.body = r.closePoll(r.appendPosition(body, c, cl))
 	r.unpark(c, cl, r.body)
 }
 

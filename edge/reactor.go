@@ -220,6 +220,9 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 	case r.loop.Waiting(c) > 0:
 		r.loop.Close(c, reasonOf(code)) // cut off in the middle, so that the client sees that it is
 	default:
+		if code == codes.GoingAway {
+			r.adviseStream(c, cl)
+		}
 		if cl.flags&isChunked != 0 {
 			r.loop.Send(c, []byte("0\r\n\r\n"))
 		}

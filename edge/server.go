@@ -36,8 +36,9 @@ type Server struct {
 	stopOnce sync.Once
 	stopErr  error
 
-	stalled atomic.Uint64 // loops on which pushes wait
-	figures figures
+	stalled      atomic.Uint64 // loops on which pushes wait
+	returnWithin atomic.Int64  // ms: the window of comebacks, from the shutdown on
+	figures      figures
 
 	// owned by loop 0
 	statsAt   int64
@@ -109,6 +110,7 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 func (s *Server) stop(ctx context.Context) error {
+	s.returnWithin.Store(s.returnWindow().Milliseconds())
 	for _, l := range s.engine.Loops() {
 		l.Post(netloop.Mail{Kind: mailDrain})
 	}

@@ -163,7 +163,7 @@ func appendText(dst, payload []byte) []byte { return wsframe.AppendFrame(dst, ws
 
 // closeWS begins the closing handshake and ends the connection in order.
 func (r *reactor) closeWS(c netloop.ID, cl *client, status int, code codes.Code) {
-	r.scratch = wsframe.AppendClose(r.scratch[:0], status, code.String())
+	r.scratch = wsframe.AppendClose(r.scratch[:0], status, r.reason(code))
 	r.loop.Send(c, r.scratch)
 	r.loop.Finish(c, reasonOf(code))
 }

@@ -89,6 +89,7 @@ func parseServe(args []string) (c edge.Config, dev bool, drain time.Duration, er
 	f.DurationVar(&c.WriteTimeout, "write-timeout", c.WriteTimeout, "time that output may wait for a slow reader before it is disconnected")
 	f.DurationVar(&c.PublishTimeout, "publish-timeout", c.PublishTimeout, "time that a push may wait for loops that are behind before it gets 503")
 	f.DurationVar(&c.PingInterval, "ping-interval", c.PingInterval, "silence after which a WebSocket is pinged, and interval of the heartbeats of streams")
+	f.DurationVar(&c.ReturnWithin, "return-within", c.ReturnWithin, "at shutdown clients are told to come back at a random time within this; 0: as long as 5,000 a second take")
 	f.IntVar(&c.HistoryLength, "history-length", c.HistoryLength, "publications kept in each channel; 0 keeps none")
 	f.DurationVar(&c.HistoryAge, "history-age", c.HistoryAge, "how long publications are kept")
 	f.Int64Var(&c.HistoryMemory, "history-memory", c.HistoryMemory, "bytes of all history together; the oldest goes first")
