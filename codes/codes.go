@@ -65,6 +65,8 @@ const (
 	Gap
 
 	TooManyConnections
+	AddressLimit
+	RateLimited
 	Overloaded
 	Internal
 
@@ -129,6 +131,8 @@ var table = [numCodes]entry{
 	Gap:             {"gap", 0, 4004, "publications were missed and this subprotocol cannot say which"},
 
 	TooManyConnections: {"too_many_connections", 503, 1013, "the server holds as many connections as --max-connections allows; try again later"},
+	AddressLimit:       {"address_limit", 429, 0, "this address holds as many connections as --max-connections-per-address allows"},
+	RateLimited:        {"rate_limited", 429, 0, "connections come faster than --connection-rate or --connection-rate-per-address allows; try again later"},
 	Overloaded:         {"overloaded", 503, 1013, "the server is behind with its work; try again later"},
 	Internal:           {"internal", 500, 1011, "the server made a mistake; it is in its log"},
 }

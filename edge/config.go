@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -11,10 +12,14 @@ type Config struct {
 	Backend        string   // backend listener
 	Loops          int      // event loops
 	MaxConnections int      // beyond it new ones get 503
+	MaxPerAddress  int      // connections of one address; 0: any number
 	Anonymous      []string // channels that clients without a token may read: names, or a prefix and "*"
 	Page           []byte   // what GET / answers; nil: nothing
 	Echo           bool     // serve /echo
 	SharePort      bool     // other processes may listen on the same ports
+
+	ConnectionRate           float64 // new connections a second that are served; 0: any
+	ConnectionRatePerAddress float64 // of one address
 
 	MaxMessage  int // bytes of a message in either direction
 	MaxBody     int // bytes of a backend body
@@ -62,6 +67,9 @@ func (c *Config) check() error {
 	}{
 		{"loops", int64(c.Loops), 1},
 		{"max-connections", int64(c.MaxConnections), 1},
+		{"max-connections-per-address", int64(c.MaxPerAddress), 0},
+		{"connection-rate", int64(math.Floor(c.ConnectionRate)), 0},
+		{"connection-rate-per-address", int64(math.Floor(c.ConnectionRatePerAddress)), 0},
 		{"max-message-size", int64(c.MaxMessage), 1},
 		{"max-body-size", int64(c.MaxBody), 1},
 		{"max-header-size", int64(c.MaxHeader), 256},

@@ -233,12 +233,17 @@ const retryAfter = 2
 
 // refuse answers with an error outside of any request that could be understood, and ends the connection.
 func (r *reactor) refuse(c netloop.ID, cl *client, err *codes.Error) {
-	r.server.figures.refused[err.Code].Add(1)
-	o := longpoll.ErrorOptions{Close: true}
+	after := 0
 	if err.Code.Status() == 503 {
-		o.Retry = retryAfter
+		after = retryAfter
 	}
-	r.scratch = longpoll.AppendError(r.scratch[:0], r.clock(cl), err, o)
+	r.refuseFor(c, cl, err, after)
+}
+
+// refuseFor does so with the advice to try again after some seconds; 0: no advice.
+func (r *reactor) refuseFor(c netloop.ID, cl *client, err *codes.Error, after int) {
+	r.server.figures.refused[err.Code].Add(1)
+	r.scratch = longpoll.AppendError(r.scratch[:0], r.clock(cl), err, longpoll.ErrorOptions{Close: true, Retry: after})
 	r.loop.Send(c, r.scratch)
 	r.loop.Finish(c, reasonOf(err.Code))
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/netip"
 	"time"
 
 	"encke/channel"
@@ -27,6 +28,7 @@ type reactor struct {
 	partial  map[netloop.ID]*wsframe.Partial   // messages of which a part has come
 	many     map[netloop.ID][]uint32           // entries of connections with several channels
 	batches  map[netloop.ID]*batch             // pushes of many lines that are under way
+	origins  map[netloop.ID]netip.Addr         // of connections that admission counts
 	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
 	waits    map[netloop.Handle]int64          // until when such a push may wait
 	again    bool                              // one of them waits for its turn only
@@ -77,7 +79,7 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 	r := &reactor{
 		server: s, loop: l, http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
-		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, waits: map[netloop.Handle]int64{}, byChannel: map[uint64]*entry{},
+		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
 	r.Tick(time.Now())
@@ -113,6 +115,7 @@ func (r *reactor) Open(c netloop.ID, listener int) {
 		r.loop.Close(c, reasonOf(codes.GoingAway))
 	case listener != backendListener && r.server.engine.Open() > int64(r.server.config.MaxConnections):
 		r.refuse(c, cl, codes.New(codes.TooManyConnections, ""))
+	case listener != backendListener && !r.admitted(c, cl):
 	default:
 		r.loop.SetTimer(c, timerHeader, r.server.config.HeaderTimeout)
 	}
@@ -234,6 +237,7 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	cl := r.clients.at(c)
 	r.leaveAll(c, cl)
+	r.forgetOrigin(c)
 	r.server.figures.transport(cl.transport, -1)
 	if cl.flags&isPartial != 0 {
 		delete(r.progress, c)

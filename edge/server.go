@@ -25,13 +25,14 @@ const (
 // Server is one edge process.
 type Server struct {
 	// immutable after New
-	config   Config
-	store    *channel.Store
-	engine   *netloop.Engine
-	pool     *ants.Pool // for what may block
-	reactors []*reactor
-	began    time.Time
-	metrics  *metrics
+	config    Config
+	store     *channel.Store
+	engine    *netloop.Engine
+	pool      *ants.Pool // for what may block
+	reactors  []*reactor
+	began     time.Time
+	metrics   *metrics
+	admission *admission
 
 	stopOnce sync.Once
 	stopErr  error
@@ -53,7 +54,7 @@ func New(config Config) (*Server, error) {
 	if config.Log == nil {
 		config.Log = func(string, ...any) {}
 	}
-	s := &Server{config: config, began: time.Now()}
+	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config)}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: config.HistoryLength, Age: config.HistoryAge.Milliseconds(),
