@@ -22,6 +22,7 @@ func TestNoSideTableKeepsWhatHasGone(t *testing.T) {
 	seed := wanderSeed(t)
 	r := newRig(t, func(c *edge.Config) {
 		c.MaxBacklog, c.HistoryLength, c.PublishTimeout = 400, 5, time.Second // so that pushes stall
+		c.MaxPerAddress = 1 << 20                                             // so that addresses are counted
 	})
 	line := `{"channels":["a","b"],"data":"` + strings.Repeat("x", 100) + "\"}\n"
 	batch := strings.Repeat(line, 300)

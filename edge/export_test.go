@@ -14,6 +14,7 @@ func (s *Server) Tables() map[string]int {
 		add("partial", len(r.partial))
 		add("many", len(r.many))
 		add("batches", len(r.batches))
+		add("origins", len(r.origins))
 		add("waits", len(r.waits))
 		add("stalled", len(r.stalled))
 		add("deferred", len(r.deferred))

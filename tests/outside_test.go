@@ -21,6 +21,7 @@ import (
 // server is a race-built encke in a process of its own.
 type server struct {
 	cmd           *exec.Cmd
+	command       []string // program and arguments
 	site, backend string
 	log           bytes.Buffer
 }
@@ -44,16 +45,25 @@ func start(t *testing.T, args ...string) *server {
 	}
 	public, backend := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")
 	s := &server{site: "http://127.0.0.1:" + public + "/", backend: "http://127.0.0.1:" + backend + "/"}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--dev", "--echo", "--loops", "3", "--listen", ":" + public, "--backend", "127.0.0.1:" + backend}, args...)...)
+	s.command = append([]string{binary, "serve", "--dev", "--echo", "--loops", "3", "--listen", ":" + public, "--backend", "127.0.0.1:" + backend}, args...)
+	s.launch(t)
+	return s
+}
+
+// launch starts the process and waits until it is ready.
+func (s *server) launch(t *testing.T) {
+	t.Helper()
+	s.cmd = exec.Command(s.command[0], s.command[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	process := s.cmd.Process
+	t.Cleanup(func() { _ = process.Kill() })
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if r, err := http.Get(s.backend + "readyz"); err == nil && r.StatusCode == 200 {
 			r.Body.Close()
-			return s
+			return
 		}
 		if time.Now().After(end) {
 			t.Fatalf("encke is not ready:\n%s", s.log.String())
