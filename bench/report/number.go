@@ -6,17 +6,19 @@ import (
 	"strings"
 )
 
-// Number formats a value with three or four digits, thousands apart: 102 300, 8.41, 0.27.
+// Number formats a value with three or four digits, thousands apart: 102 300, 8.41, 0.270.
 func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "–"
-	case a >= 1e4 || v == math.Trunc(v):
+	case a >= 1000 || v == math.Trunc(v):
 		return thousands(fmt.Sprintf("%.0f", v))
 	case a >= 100:
-		return thousands(fmt.Sprintf("%.1f", v))
-	case a < 0.01:
-		return fmt.Sprintf("%.2g", v)
+		return fmt.Sprintf("%.1f", v)
+	case a < 0.1:
+		return fmt.Sprintf("%.3g", v)
+	case a < 1:
+		return fmt.Sprintf("%.3f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

@@ -11,8 +11,8 @@ import (
 )
 
 func TestNumber(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 8.414: "8.41", 0.2: "0.20", 0.0021: "0.0021", 123.45: "123.5", 5: "5",
-		9999.5: "9\u202f999.5", 102300: "102\u202f300", 1e6: "1\u202f000\u202f000", -12345: "-12\u202f345", math.Inf(1): "–"} {
+	for v, want := range map[float64]string{0: "0", 8.414: "8.41", 0.2: "0.200", 0.0336: "0.0336", 0.0021: "0.0021", 123.45: "123.5", 5: "5",
+		2104.3: "2\u202f104", 9999.5: "10\u202f000", 102300: "102\u202f300", 1e6: "1\u202f000\u202f000", -12345: "-12\u202f345", math.Inf(1): "–"} {
 		if got := Number(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
@@ -77,6 +77,14 @@ func TestHTML(t *testing.T) {
 		{"passed", func(*Report) {}, `class="verdict passed"`},
 		{"failed", func(r *Report) { r.Faults.Duplicated = 1 }, `class="verdict failed"`},
 		{"partial", func(r *Report) { r.Partial = "<i>killed</i>" }, `Partial: &lt;i&gt;killed`},
+		{"partial, and wrong", func(r *Report) { r.Partial, r.Faults.Lost = "killed", 3 }, `Failed: deliveries were wrong: 3 lost`},
+		{"wrong, and partial", func(r *Report) { r.Partial, r.Faults.Lost = "killed", 3 }, `class="verdict partial"`},
+		{"a figure", func(*Report) {}, `<b>1 234 567</b>`},
+		{"a name", func(*Report) {}, `broadcast &lt;script&gt;`},
+		{"a note", func(*Report) {}, `&lt;b&gt;a note&lt;/b&gt; 1`},
+		{"a ratio", func(*Report) {}, `× 2.00`},
+		{"a spread", func(*Report) {}, `from -11.1 % to +11.1 % of the median`},
+		{"a series' name", func(r *Report) { r.Series[0].Name = "<script>" }, `&lt;script&gt;`},
 		{"empty", func(r *Report) { *r = Report{} }, `class="verdict passed"`},
 	} {
 		r := sample()

@@ -13,23 +13,7 @@ func (r *Report) Print(w io.Writer) {
 	if r.Target != "" {
 		fmt.Fprintf(w, "%s, on %s\n", r.Target, r.Machine)
 	}
-	rows := [][]string{}
-	for _, f := range r.Figures {
-		rows = append(rows, f.cells())
-	}
-	widths := columnWidths(rows)
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 1 || i == 5 { // numbers
-				b.WriteString("  " + pad + cell)
-			} else {
-				b.WriteString("  " + cell + pad)
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
+	r.printFigures(w)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
@@ -41,35 +25,73 @@ func (r *Report) Print(w io.Writer) {
 	}
 }
 
-// String says what the machine is in a few words.
-func (m Machine) String() string {
-	return fmt.Sprintf("%d cores, %.0f GiB, Linux %s, %s, %s", m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, m.Commit)
-}
-
-// cells are name, median, unit, spread, the word floor, the floor and the ratio to it.
-func (f *Figure) cells() []string {
-	row := []string{f.Name, "", f.Unit, "", "", "", ""}
-	if len(f.Runs) > 0 {
-		row[1] = Number(f.Median)
-	}
-	if len(f.Runs) > 1 {
-		row[3] = fmt.Sprintf("%s … %s of %d", Number(f.Min), Number(f.Max), len(f.Runs))
-	}
-	if f.Floor > 0 {
-		row[4], row[5] = "floor", Number(f.Floor)
-		if len(f.Runs) > 0 {
-			row[6] = fmt.Sprintf("× %.2f", f.Ratio())
-		}
-	}
-	return row
-}
-
-func columnWidths(rows [][]string) []int {
-	widths := make([]int, 7)
-	for _, row := range rows {
-		for i, cell := range row {
+// printFigures aligns by characters: µ and × are one each.
+func (r *Report) printFigures(w io.Writer) {
+	var rows [][]string
+	var widths [7]int
+	for _, f := range r.Figures {
+		cells := f.row().cells()
+		rows = append(rows, cells)
+		for i, cell := range cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	return widths
+	for _, cells := range rows {
+		var b strings.Builder
+		for i, cell := range cells {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 1 || i == 5 { // numbers
+				b.WriteString("  " + pad + cell)
+			} else {
+				b.WriteString("  " + cell + pad)
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// String says what is known of the machine in a few words.
+func (m Machine) String() string {
+	var known []string
+	say := func(is bool, format string, arg any) {
+		if is {
+			known = append(known, fmt.Sprintf(format, arg))
+		}
+	}
+	say(m.Cores > 0, "%d cores", m.Cores)
+	say(m.Memory > 0, "%.0f GiB", float64(m.Memory)/(1<<30))
+	say(m.Kernel != "", "Linux %s", m.Kernel)
+	say(m.Go != "", "%s", m.Go)
+	say(m.Commit != "", "%s", m.Commit)
+	return strings.Join(known, ", ")
+}
+
+// row is a figure in words, for the table and for the page. What was not measured is empty.
+type row struct{ Name, Median, Unit, Runs, Floor, Ratio string }
+
+func (f *Figure) row() row {
+	w := row{Name: f.Name, Unit: f.Unit}
+	if len(f.Runs) > 0 {
+		w.Median = Number(f.Median)
+	}
+	if len(f.Runs) > 1 {
+		w.Runs = fmt.Sprintf("%s … %s of %d", Number(f.Min), Number(f.Max), len(f.Runs))
+	}
+	if !(f.Floor > 0) { // nor for NaN
+		return w
+	}
+	w.Floor = Number(f.Floor)
+	if ratio := f.Ratio(); len(f.Runs) > 0 && drawable(ratio) {
+		w.Ratio = fmt.Sprintf("× %.2f", ratio)
+	}
+	return w
+}
+
+// cells are name, median, unit, spread, the word floor, the floor and the ratio to it.
+func (w row) cells() []string {
+	word := ""
+	if w.Floor != "" {
+		word = "floor"
+	}
+	return []string{w.Name, w.Median, w.Unit, w.Runs, word, w.Floor, w.Ratio}
 }
