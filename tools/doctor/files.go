@@ -26,7 +26,7 @@ func openable(s Source, n int) []Finding {
 func fileMax(s Source, n int) []Finding {
 	nr := s.numbers("/proc/sys/fs/file-nr")
 	if len(nr) < 3 {
-		return nil
+		return absent("fs.file-max")
 	}
 	want := nr[0] + int64(n) + 10_000
 	f := Finding{Setting: "fs.file-max", Live: fmt.Sprintf("%d (%d in use)", nr[2], nr[0]), Want: fmt.Sprintf("≥ %d", want), State: OK}
@@ -35,4 +35,9 @@ func fileMax(s Source, n int) []Finding {
 		f.Fix = fmt.Sprintf("sysctl -w fs.file-max=%d", want)
 	}
 	return []Finding{f}
+}
+
+// watches are the epoll entries that one user may have: by default 4 % of memory, at 184 bytes each (epoll(7)).
+func watches(s Source, n int) []Finding {
+	return s.atLeast("fs.epoll.max_user_watches", int64(n)+own, Raise, "epoll_ctl(2) fails with ENOSPC beyond it, for all processes of the user together")
 }

@@ -50,12 +50,12 @@ func Examine(s Source, n int) (*Report, error) {
 	return r, nil
 }
 
-// checks, in the order in which they are told. Each returns nothing where the machine does not have what it is about.
+// checks, in the order in which they are told. What the machine does not have is absent.
 var checks = []func(s Source, n int) []Finding{
-	descriptors, openable, fileMax,
+	descriptors, openable, fileMax, watches,
 	enoughMemory, swap, goMemory, hugePages,
 	backlog, synBacklog, cookies, overflows,
-	tcpMemory, tcpMinima, orphans, timeWait, ports, conntrack,
+	tcpMemory, tcpMinima, established, orphans, timeWait, ports, conntrack,
 	netdevBacklog, steering, numa, clock,
 }
 
@@ -119,11 +119,16 @@ func (r *Report) advise(w io.Writer) {
 	fmt.Fprintln(w, "\nsysctl -w lasts until the next boot; tools/sysctl/99-encke.conf is for good, and its README explains the settings.")
 }
 
+// absent is said of what this kernel, container or network namespace does not have, or does not show. It is no fault.
+func absent(setting string) []Finding {
+	return []Finding{{Setting: setting, Live: "not there", State: OK}}
+}
+
 // atLeast judges a sysctl that has to be want or more. state is what it is otherwise.
 func (s Source) atLeast(name string, want int64, state State, why string) []Finding {
 	values, ok := s.sysctl(name)
 	if !ok {
-		return nil
+		return absent(name)
 	}
 	f := Finding{Setting: name, Live: fmt.Sprint(values[0]), Want: fmt.Sprintf("≥ %d", want), State: OK}
 	if values[0] < want {

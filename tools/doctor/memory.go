@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 )
 
@@ -11,13 +10,19 @@ const (
 	// UserBytes is the server's own: 55 to 69 measured as growth of the resident set on every transport, with one channel,
 	// 115 to 135 where many processes share the load (BENCHMARKS.md).
 	UserBytes = 135
-	// KernelBytes is one end of a TCP connection, measured in slabs with 18,000 of them on Linux 6.18: socket (TCP) 2,510,
-	// its inode 865, file 191, dentry 192, epoll entry 62, security blob 23; tools/sysctl/README.md tells how.
-	KernelBytes = 3850
+	// KernelBytes is the server's end of a TCP connection, in slabs of Linux 6.18: socket (TCP) 2,517, inode 863, file 195,
+	// dentry 195, epoll 208 (entry 128, wait queue 64, list head 16), security blobs 56, arrays of the memory cgroup 41.
+	// TestKernelBytes measures it again. A kernel with other options differs by some hundred bytes.
+	KernelBytes = 4100
 	// BaseBytes is the server without connections, and what else a small Linux runs.
 	BaseBytes = 512 << 20
-	// pageBytes is what a socket takes at least while output is on its way or input waits: TCP accounts in pages.
+	// SentBytes is what one small message takes from send(2) to its acknowledgement: in slabs 1,090 (TestKernelBytes), and
+	// its own bytes.
+	SentBytes = 1300
+	// pageBytes is what the same message is charged to tcp_mem, and to a memory cgroup: TCP accounts in pages.
 	pageBytes = 4096
+	// historyBytes is the default of --history-memory.
+	historyBytes = 256 << 20
 )
 
 // Memory is what connections need and what there is, in bytes.
@@ -26,7 +31,8 @@ type Memory struct {
 	Kernel int64  `json:"kernel"` // sockets, idle
 	Active int64  `json:"active"` // more while one message is on its way to everybody
 	Total  int64  `json:"total"`  // of the machine or of this process's cgroup, whichever is less
-	Limit  string `json:"limit"`  // which of the two
+	Free   int64  `json:"free"`   // MemAvailable of the machine
+	Limit  string `json:"limit"`  // what Total is of
 }
 
 // Need is what there must be: idle, with the base.
@@ -34,15 +40,15 @@ func (m Memory) Need() int64 { return m.User + m.Kernel + BaseBytes }
 
 func (m Memory) String() string {
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
-	return fmt.Sprintf("idle %s (server %s, kernel %s, base %s), %s more while a message is on its way to all; %s has %s",
-		gib(m.Need()), gib(m.User), gib(m.Kernel), gib(BaseBytes), gib(m.Active), m.Limit, gib(m.Total))
+	return fmt.Sprintf("idle %s (server %s, kernel %s, base %s), %s more while a message is on its way to all; %s has %s, available %s",
+		gib(m.Need()), gib(m.User), gib(m.Kernel), gib(BaseBytes), gib(m.Active), m.Limit, gib(m.Total), gib(m.Free))
 }
 
 func (s Source) memory(n int) Memory {
-	m := Memory{User: int64(n) * UserBytes, Kernel: int64(n) * KernelBytes, Active: int64(n) * pageBytes,
-		Total: s.meminfo("MemTotal"), Limit: "the machine"}
+	m := Memory{User: int64(n) * UserBytes, Kernel: int64(n) * KernelBytes, Active: int64(n) * SentBytes,
+		Total: s.meminfo("MemTotal"), Free: s.meminfo("MemAvailable"), Limit: "the machine"}
 	if limit := s.cgroupLimit(); limit > 0 && (limit < m.Total || m.Total == 0) {
-		m.Total, m.Limit = limit, "the cgroup"
+		m.Total, m.Limit, m.Active = limit, "the cgroup", int64(n)*pageBytes
 	}
 	return m
 }
@@ -75,7 +81,7 @@ func (s Source) cgroupLimit() (least int64) {
 func enoughMemory(s Source, n int) []Finding {
 	m := s.memory(n)
 	if m.Total == 0 {
-		return nil
+		return absent("memory")
 	}
 	f := Finding{Setting: "memory", Live: fmt.Sprintf("%d MiB", m.Total>>20), Want: fmt.Sprintf("≥ %d MiB", m.Need()>>20), State: OK}
 	switch {
@@ -83,7 +89,7 @@ func enoughMemory(s Source, n int) []Finding {
 		f.State, f.Why = Raise, "the connections do not fit even while they are idle"
 		f.Fix = fmt.Sprintf("add memory, or hold at most %d connections", max(m.Total-BaseBytes, 0)/(UserBytes+KernelBytes))
 	case m.Total < m.Need()+m.Active:
-		f.State, f.Why = Risk, "a message to everybody takes a page of kernel memory for each connection until it is acknowledged"
+		f.State, f.Why = Risk, "idle they fit, but not with a message to everybody under way: buffers for each connection until it is acknowledged"
 		f.Fix = fmt.Sprintf("add memory, up to %d MiB", (m.Need()+m.Active)>>20)
 	}
 	return []Finding{f}
@@ -104,56 +110,11 @@ func goMemory(s Source, n int) []Finding {
 	if value == "" {
 		f.Live, f.State = "unset", Risk
 		f.Why = "without it the garbage collector lets the heap double before it works, also where that is more than there is"
-		user := max(int64(n)*UserBytes*2, 256<<20) + 256<<20 // twice what connections take, and history
-		f.Fix = fmt.Sprintf("Environment=GOMEMLIMIT=%dMiB in the unit of encke, or in the environment it is started from", user>>20)
+		f.Fix = fmt.Sprintf("Environment=GOMEMLIMIT=%dMiB in the unit of encke, or in the environment it is started from", goLimit(n)>>20)
 	}
 	return []Finding{f}
 }
 
-func hugePages(s Source, _ int) []Finding {
-	const file = "/sys/kernel/mm/transparent_hugepage/enabled"
-	text, ok := s.text(file)
-	if !ok {
-		return nil
-	}
-	_, chosen, _ := strings.Cut(text, "[")
-	chosen, _, _ = strings.Cut(chosen, "]")
-	f := Finding{Setting: "transparent huge pages", Live: chosen, Want: "madvise or never", State: OK}
-	if chosen == "always" {
-		f.State, f.Why = Risk, "memory grows in steps of 2 MiB where single pages were touched, and compaction stalls loops"
-		f.Fix = "echo madvise > " + file
-	}
-	return []Finding{f}
-}
-
-func numa(s Source, _ int) []Finding {
-	nodes := len(s.list("/sys/devices/system/node/node[0-9]*"))
-	if nodes < 2 {
-		return nil
-	}
-	return []Finding{{Setting: "NUMA nodes", Live: fmt.Sprint(nodes), Want: "1 for each process", State: Risk,
-		Why: "loops, their slabs and the network card's queues on different nodes cost a third more memory latency",
-		Fix: "one encke a node with --share-port: numactl --cpunodebind=0 --membind=0 encke serve … (and 1, and so on)"}}
-}
-
-func clock(s Source, _ int) []Finding {
-	name, ok := s.text("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-	if !ok {
-		return nil
-	}
-	f := Finding{Setting: "clock source", Live: name, Want: "tsc or the hypervisor's", State: OK}
-	switch name {
-	case "tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "xen", "arch_sys_counter":
-	default:
-		f.State, f.Why = Risk, "reading the time becomes a system call of a microsecond or more, several for each message"
-		f.Fix = "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource, where available_clocksource has it"
-	}
-	return []Finding{f}
-}
-
-func cores(s Source) int {
-	if n := len(s.list("/sys/devices/system/cpu/cpu[0-9]*")); n > 0 {
-		return n
-	}
-	return runtime.NumCPU()
-}
+// goLimit is what to set GOMEMLIMIT to, in bytes: twice what connections take, history, and 256 MiB for output that waits.
+// A limit that is too close makes the collector work without rest.
+func goLimit(n int) int64 { return 2*int64(n)*UserBytes + historyBytes + 256<<20 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -11,11 +10,19 @@ import (
 func queue(n int) int64 { return int64(min(max(n/10, 4096), 65535)) }
 
 func backlog(s Source, n int) []Finding {
-	return s.atLeast("net.core.somaxconn", queue(n), Risk, "when everybody comes back at once, connections that wait to be accepted are dropped and come again after a second")
+	return s.atLeast("net.core.somaxconn", queue(n), Risk, "when everybody comes back at once, handshakes beyond the queue are dropped, and clients try again after a second and more")
 }
 
+// synBacklog counts only without cookies: with them the listen queue is the limit of handshakes too (tried on 6.18: 300
+// handshakes were under way with tcp_max_syn_backlog=8).
 func synBacklog(s Source, n int) []Finding {
-	return s.atLeast("net.ipv4.tcp_max_syn_backlog", queue(n), Risk, "handshakes under way beyond it are dropped, or answered by cookies")
+	const name = "net.ipv4.tcp_max_syn_backlog"
+	if v, ok := s.sysctl("net.ipv4.tcp_syncookies"); ok && v[0] > 0 {
+		if live, ok := s.sysctl(name); ok {
+			return []Finding{{Setting: name, Live: fmt.Sprint(live[0]), Want: "any, with tcp_syncookies", State: OK}}
+		}
+	}
+	return s.atLeast(name, queue(n), Risk, "without cookies new handshakes are dropped when it is three quarters full")
 }
 
 func cookies(s Source, _ int) []Finding {
@@ -31,17 +38,41 @@ func overflows(s Source, _ int) []Finding {
 	return []Finding{f}
 }
 
-// tcpMemory wants a page for each connection below the pressure mark: what one message to everybody takes.
+// tcpMemory wants a page for each connection below the pressure mark: what one message to everybody is charged.
 func tcpMemory(s Source, n int) []Finding {
 	v, ok := s.sysctl("net.ipv4.tcp_mem")
 	if !ok || len(v) < 3 {
-		return nil
+		return absent("net.ipv4.tcp_mem")
 	}
 	want := int64(n) * 5 / 4
 	f := Finding{Setting: "net.ipv4.tcp_mem", Live: fmt.Sprintf("%d %d %d pages", v[0], v[1], v[2]), Want: fmt.Sprintf("pressure ≥ %d pages", want), State: OK}
 	if v[1] < want {
-		f.State, f.Why = Risk, "a message to everybody takes a page for each connection until it is acknowledged; beyond pressure windows shrink, beyond the third number output is dropped"
-		f.Fix = fmt.Sprintf(`sysctl -w net.ipv4.tcp_mem="%d %d %d"`, n, want, int64(n)*3/2)
+		f.State, f.Why = Risk, "a message to everybody is charged a page for each connection until it is acknowledged; beyond pressure windows shrink, beyond the third number send(2) waits and input is dropped"
+		high := int64(n) * 3 / 2
+		f.Fix = fmt.Sprintf(`sysctl -w net.ipv4.tcp_mem="%d %d %d"`, n, want, high)
+		if m := s.memory(n); m.Total > 0 && m.Need()+high*pageBytes > m.Total {
+			f.Fix += fmt.Sprintf(" (which slow readers may fill: then it takes %d MiB of memory in all)", (m.Need()+high*pageBytes)>>20)
+		}
+	}
+	return []Finding{f}
+}
+
+// established looks at the hash table that each segment's socket is looked up in. Its size is fixed at the boot: a bucket
+// for each 128 KiB of memory, 524,288 at most. Negative means that a network namespace shares the table.
+func established(s Source, n int) []Finding {
+	const name = "net.ipv4.tcp_ehash_entries"
+	v, ok := s.sysctl(name)
+	if !ok {
+		return absent(name)
+	}
+	live, want := max(v[0], -v[0]), int64(1)
+	for want*4 < int64(n) {
+		want *= 2
+	}
+	f := Finding{Setting: name, Live: fmt.Sprint(live), Want: fmt.Sprintf("≥ %d", want), State: OK}
+	if live < want {
+		f.State, f.Why = Risk, fmt.Sprintf("each segment looks through %d sockets of a bucket; 17 take about 0.5 µs and more", int64(n)/max(live, 1))
+		f.Fix = fmt.Sprintf("thash_entries=%d on the kernel's command line, then boot", want)
 	}
 	return []Finding{f}
 }
@@ -51,6 +82,7 @@ func tcpMinima(s Source, _ int) (all []Finding) {
 	for _, name := range []string{"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"} {
 		v, ok := s.sysctl(name)
 		if !ok || len(v) < 3 {
+			all = append(all, absent(name)...)
 			continue
 		}
 		f := Finding{Setting: name, Live: fmt.Sprintf("%d %d %d", v[0], v[1], v[2]), Want: "first ≤ 4096", State: OK}
@@ -75,7 +107,7 @@ func timeWait(s Source, n int) []Finding {
 func ports(s Source, _ int) []Finding {
 	v, ok := s.sysctl("net.ipv4.ip_local_port_range")
 	if !ok || len(v) < 2 {
-		return nil
+		return absent("net.ipv4.ip_local_port_range")
 	}
 	f := Finding{Setting: "net.ipv4.ip_local_port_range", Live: fmt.Sprintf("%d %d", v[0], v[1]), Want: "without the server's ports", State: OK}
 	if v[0] <= 8081 && v[1] >= 8080 && !reserved(s, 8080) {
@@ -108,47 +140,6 @@ func conntrack(s Source, n int) []Finding {
 		"the kernel tracks connections, and drops new ones beyond it; better not to track the server's port at all (notrack)")
 	if count, ok := s.sysctl("net.netfilter.nf_conntrack_count"); ok && count[0] == 0 && len(all) > 0 {
 		all[0] = Finding{Setting: all[0].Setting, Live: all[0].Live + " (nothing is tracked)", Want: all[0].Want, State: OK}
-	}
-	return all
-}
-
-func netdevBacklog(s Source, _ int) []Finding {
-	dropped := int64(0)
-	text, _ := s.text("/proc/net/softnet_stat")
-	for line := range strings.Lines(text) {
-		if f := strings.Fields(line); len(f) > 1 {
-			n, _ := strconv.ParseInt(f[1], 16, 64)
-			dropped += n
-		}
-	}
-	all := s.atLeast("net.core.netdev_max_backlog", 4096, Risk, "packets beyond it are dropped where a processor is busy; loopback and RPS go through it")
-	if dropped > 0 && len(all) > 0 {
-		all[0].Live += fmt.Sprintf(" (%d dropped)", dropped)
-		if all[0].State == OK {
-			all[0].State, all[0].Why, all[0].Fix = Risk, "packets have been dropped since the boot; see whether it grows", "cat /proc/net/softnet_stat, second column"
-		}
-	}
-	return all
-}
-
-// steering looks at cards with fewer receive queues than processors and no RPS.
-func steering(s Source, _ int) (all []Finding) {
-	n := cores(s)
-	for _, device := range s.list("/sys/class/net/*/device") {
-		dir := path.Dir(device)
-		queues := s.list(dir + "/queues/rx-*")
-		if len(queues) == 0 || len(queues) >= n {
-			continue
-		}
-		mask, _ := s.text(queues[0] + "/rps_cpus")
-		f := Finding{Setting: path.Base(dir) + " receive queues", Live: fmt.Sprintf("%d for %d processors", len(queues), n), Want: "one for each, or RPS", State: OK}
-		if strings.Trim(mask, "0,") == "" {
-			f.State, f.Why = Risk, "all packets are worked on by few processors, which are full before the others"
-			f.Fix = fmt.Sprintf("ethtool -L %s combined %d; or for f in %s/queues/rx-*/rps_cpus; do echo %x > $f; done", path.Base(dir), n, dir, uint64(1)<<min(n, 63)-1)
-		} else {
-			f.Live += ", RPS " + mask
-		}
-		all = append(all, f)
 	}
 	return all
 }
