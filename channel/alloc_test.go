@@ -25,7 +25,7 @@ func TestPublishAllocates(t *testing.T) {
 			sink := &countSink{}
 			s := NewStore(Config{Epoch: epochK, Length: 10, Memory: 30_000, Age: 50, Loops: 4, Sink: sink})
 			for i := range subscribers {
-				s.Subscribe([]byte("a"), i%4, From{}, 1, nil)
+				s.Subscribe([]byte("a"), i%4, From{}, Limit{}, 1, nil)
 			}
 			now, name := int64(1), []byte("a")
 			publish := func() {
@@ -57,11 +57,11 @@ func TestNothingElseAllocates(t *testing.T) {
 		}
 	}
 	none("subscribe", func() {
-		j, _ := s.Subscribe(name, 1, at(15), 1, replay)
+		j, _ := s.Subscribe(name, 1, at(15), Limit{}, 1, replay)
 		s.Unsubscribe(j.Channel, 1, 1)
 	})
-	none("read", func() { s.Read(name, at(15), 100, 1, replay) })
-	none("read of none", func() { s.Read([]byte("b"), at(15), 100, 1, replay) })
+	none("read", func() { s.Read(name, at(15), Limit{Publications: 100}, 1, replay) })
+	none("read of none", func() { s.Read([]byte("b"), at(15), Limit{Publications: 100}, 1, replay) })
 	none("state", func() { s.State(name, 1) })
 	none("sweep", func() { s.Sweep(1, 10) })
 	none("totals", func() { s.Totals() })

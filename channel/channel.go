@@ -8,10 +8,11 @@ import (
 // Channel is a named stream. It is made and removed by the Store; while a loop is subscribed it stays.
 type Channel struct {
 	// immutable
-	name   string
-	id     uint64
-	shard  *shard
-	bucket uint16 // of the shard's floors
+	name     string
+	id       uint64
+	shard    *shard
+	settings *Settings
+	bucket   uint16 // of the shard's floors
 
 	// guarded by shard.mu
 	place uint32 // in shard.all
@@ -31,6 +32,9 @@ func (ch *Channel) Name() string { return ch.name }
 
 // ID returns a number that no other channel of the process ever has, not even a later one of the same name.
 func (ch *Channel) ID() uint64 { return ch.id }
+
+// Slow returns what becomes of the channel's subscribers that read more slowly than is published.
+func (ch *Channel) Slow() Slow { return ch.settings.Slow }
 
 // join counts one more subscriber of the loop.
 func (ch *Channel) join(loop, loops int) {
@@ -90,9 +94,9 @@ func (ch *Channel) evict(why reason) int64 {
 	return int64(p.cost) + p.Forms.settle()
 }
 
-// expire evicts at most n publications that are too old and tells whether there are more.
-func (ch *Channel) expire(now, age int64, n int) (more bool) {
-	for ch.kept.len() > 0 && expired(ch.kept.at(0), now, age) {
+// expire evicts at most n publications that are too old, from the oldest on, and tells whether there are more.
+func (ch *Channel) expire(now int64, n int) (more bool) {
+	for ch.kept.len() > 0 && (expired(ch.kept.at(0), now, ch.settings.Age) || ch.kept.at(0).over(now)) {
 		if n == 0 {
 			return true
 		}

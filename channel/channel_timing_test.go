@@ -31,7 +31,7 @@ func benchmarkPublish(b *testing.B, channels, goroutines int, memory int64) {
 	names := make([][]byte, channels)
 	for i := range names {
 		names[i] = fmt.Appendf(nil, "channel-%d", i)
-		s.Subscribe(names[i], 0, From{}, 0, nil)
+		s.Subscribe(names[i], 0, From{}, Limit{}, 0, nil)
 	}
 	m := &Message{Event: "score", Data: []byte(`{"home":2,"guests":1,"minute":87,"scorer":"Encke","text":"a goal"}`), JSON: true}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(goroutines))
@@ -60,7 +60,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		b.Run(fmt.Sprintf("missed=%d", min(100-from.Offset, 100*uint64(from.Kind))), func(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
-				j, _ := s.Subscribe([]byte("a"), i%4, from, 1, replay)
+				j, _ := s.Subscribe([]byte("a"), i%4, from, Limit{}, 1, replay)
 				s.Unsubscribe(j.Channel, i%4, 1)
 			}
 		})
@@ -71,7 +71,7 @@ func BenchmarkSubscribe(b *testing.B) {
 func BenchmarkSweep(b *testing.B) {
 	s := NewStore(Config{Epoch: epochK, Length: 100, Age: 1000, Loops: 1})
 	for i := range 100_000 {
-		s.Subscribe(fmt.Appendf(nil, "channel-%d", i), 0, From{}, 0, nil)
+		s.Subscribe(fmt.Appendf(nil, "channel-%d", i), 0, From{}, Limit{}, 0, nil)
 	}
 	b.ResetTimer()
 	for range b.N/1000 + 1 {

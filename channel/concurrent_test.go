@@ -112,7 +112,7 @@ func (l *fakeLoop) comeOrGo(c *client) {
 	if c.started {
 		from = at(c.at)
 	}
-	j, err := l.s.Subscribe(c.name, l.id, from, l.now.Load(), nil)
+	j, err := l.s.Subscribe(c.name, l.id, from, Limit{}, l.now.Load(), nil)
 	if err != nil {
 		l.t.Error(err)
 		return
@@ -120,8 +120,8 @@ func (l *fakeLoop) comeOrGo(c *client) {
 	switch {
 	case !c.started:
 		c.at = j.Head
-	case j.Gap == GapExpired && j.GapAt > c.at:
-		c.at = j.GapAt
+	case j.Gap == GapExpired && j.Begin > c.at:
+		c.at = j.Begin
 		l.gaps.Add(1)
 	case !j.Recovered:
 		l.t.Errorf("%s from %d: %s", c.name, c.at, show(j))

@@ -79,7 +79,7 @@ func TestEvictedAreNotPinned(t *testing.T) {
 
 func TestRingFollowsLoad(t *testing.T) {
 	s := NewStore(Config{Epoch: epochK, Length: 1000, Age: 10, Loops: 1})
-	j, _ := s.Subscribe([]byte("a"), 0, From{}, 1, nil)
+	j, _ := s.Subscribe([]byte("a"), 0, From{}, Limit{}, 1, nil)
 	ring := func(want int) {
 		t.Helper()
 		if got := len(j.Channel.kept.ring); got != want {
@@ -134,7 +134,7 @@ func TestChannelIsSmall(t *testing.T) {
 	s := NewStore(Config{Epoch: epochK, Length: 100, Loops: 8})
 	channels := make([]*Channel, 0, n)
 	for i := range n {
-		j, err := s.Subscribe(fmt.Appendf(nil, "user:%010d", i), i%8, From{}, 1, nil)
+		j, err := s.Subscribe(fmt.Appendf(nil, "user:%010d", i), i%8, From{}, Limit{}, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,8 @@ type Message struct {
 
 	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it is not stored again.
 	ID []byte
+	// TTL is for how many milliseconds the message may be given to those who come for it later; 0: as long as it is kept.
+	TTL int64
 	// Expect, where not nil, is the position that the channel must be at: FromStart is one without any publication.
 	Expect *From
 }
@@ -34,6 +36,7 @@ const (
 	KindJSON   Kind = iota // as it is
 	KindText               // as a JSON string
 	KindBinary             // as base64 in a JSON string
+	KindGap                // no data: it stands for publications that are missing (Joined.Replay)
 )
 
 // check refuses what no publication can be made of. maxData 0 is no limit.

@@ -21,7 +21,18 @@ type modelPub struct {
 	name   string
 	offset uint64
 	time   int64
+	ends   int64 // 0: never
 	cost   int64
+}
+
+// settings are those of a channel.
+func (m *model) settings(name string) Settings {
+	for _, r := range m.conf.Rules {
+		if r.Pattern == name || r.Pattern == name[:1]+"*" {
+			return r.Settings
+		}
+	}
+	return Settings{m.conf.Length, m.conf.Age, m.conf.Slow}
 }
 
 // head returns where a channel stands, or where it would begin.
@@ -48,14 +59,26 @@ func (m *model) filter(count *uint64, keep func(p modelPub) bool) {
 
 func (m *model) of(name string, now int64) (live []modelPub) {
 	for _, p := range m.all {
-		if p.name == name && now-p.time <= m.conf.Age {
+		if p.name == name && now-p.time <= m.settings(name).Age {
 			live = append(live, p)
 		}
 	}
 	return live
 }
 
-func (m *model) publish(name string, now, cost int64) Result {
+// expire takes out a channel's oldest publications while their time has passed.
+func (m *model) expire(name string, now int64) {
+	over := true
+	m.filter(&m.totals.EvictedAge, func(p modelPub) bool {
+		if p.name != name {
+			return true
+		}
+		over = over && (now-p.time > m.settings(name).Age || p.ends != 0 && now >= p.ends)
+		return !over
+	})
+}
+
+func (m *model) publish(name string, now, ttl, cost int64) Result {
 	head := m.head(name) + 1
 	m.heads[name] = head
 	for loop := range m.conf.Loops {
@@ -67,13 +90,16 @@ func (m *model) publish(name string, now, cost int64) Result {
 		}
 	}
 	m.totals.Published++
-	if m.conf.Length > 0 {
-		m.all = append(m.all, modelPub{name, head, now, cost})
+	length := uint64(m.settings(name).Length)
+	if length > 0 {
+		m.expire(name, now)
+		p := modelPub{name: name, offset: head, time: now, cost: cost}
+		if ttl > 0 {
+			p.ends = now + ttl
+		}
+		m.all = append(m.all, p)
 	}
-	m.filter(&m.totals.EvictedAge, func(p modelPub) bool { return p.name != name || now-p.time <= m.conf.Age })
-	m.filter(&m.totals.EvictedLength, func(p modelPub) bool {
-		return p.name != name || p.offset+uint64(m.conf.Length) > head
-	})
+	m.filter(&m.totals.EvictedLength, func(p modelPub) bool { return p.name != name || p.offset+length > head })
 	for m.bytes() > m.conf.Memory {
 		m.all = m.all[1:]
 		m.totals.EvictedMemory++
@@ -88,14 +114,18 @@ func (m *model) bytes() (sum int64) {
 	return sum
 }
 
-func (m *model) read(name string, from From, limit int, now int64) string {
+func (m *model) read(name string, from From, limit Limit, now int64) string {
 	j := Joined{Head: m.head(name)}
 	live := m.of(name, now)
 	before := j.Head - uint64(len(live))
 	switch from.Kind {
 	case FromNow:
-		live = nil
+		j.Next = j.Head
+		return show(j)
 	case FromStart:
+		for len(live) > 0 && live[0].over(now) {
+			live, before = live[1:], before+1
+		}
 		j.Recovered = true
 	case FromPosition:
 		switch {
@@ -103,20 +133,68 @@ func (m *model) read(name string, from From, limit int, now int64) string {
 			j.Gap = "epoch"
 		case from.Offset > j.Head:
 			j.Gap = "unknown"
+		case from.Offset < before && limit.Newest && m.made(name):
+			before = from.Offset
 		case from.Offset < before:
 			j.Gap = "expired"
 		default:
 			j.Recovered = true
 			live = live[from.Offset-before:]
+			before = from.Offset
 		}
 	}
-	if j.Gap != "" {
-		j.GapAt = before
-	}
-	for _, p := range live[:min(len(live), limit)] {
-		j.Replay = append(j.Replay, &Publication{Offset: p.offset})
-	}
+	j.Begin = before
+	m.replay(&j, live, limit, now)
 	return show(j)
+}
+
+// made says whether the store has the channel.
+func (m *model) made(name string) bool { _, ok := m.heads[name]; return ok }
+
+func (p modelPub) over(now int64) bool { return p.ends != 0 && now >= p.ends }
+
+// replay goes through the offsets one by one.
+func (m *model) replay(j *Joined, live []modelPub, limit Limit, now int64) {
+	j.Next = j.Begin
+	given, size := 0, 0
+	missing := false
+	gap := func() {
+		if missing {
+			j.Replay = append(j.Replay, &Publication{Offset: j.Next, Kind: KindGap})
+			j.Recovered, missing = false, false
+		}
+	}
+	for i, p := range live {
+		if p.over(now) || limit.Newest && i < len(live)-1 {
+			continue
+		}
+		if limit.Publications < 0 || limit.Publications > 0 && given >= limit.Publications || limit.Bytes > 0 && size >= limit.Bytes {
+			j.More = true
+			return
+		}
+		if missing = p.offset > j.Next+1; missing {
+			j.Next = p.offset - 1
+			gap()
+		}
+		j.Replay = append(j.Replay, &Publication{Offset: p.offset})
+		j.Next = p.offset
+		given++
+		size += m.wire(p)
+	}
+	if missing = j.Next < j.Head; missing {
+		j.Next = j.Head
+		gap()
+	}
+}
+
+// wire is the length of a publication's wire object.
+func (m *model) wire(want modelPub) int {
+	for _, p := range kept(m.real, want.name) {
+		if p.Offset == want.offset {
+			return len(p.Wire)
+		}
+	}
+	panic("not kept")
 }
 
 func (m *model) delete(name string, now int64) bool {
@@ -140,7 +218,9 @@ func (m *model) forget(name string) {
 }
 
 func (m *model) sweep(now int64) {
-	m.filter(&m.totals.EvictedAge, func(p modelPub) bool { return now-p.time <= m.conf.Age })
+	for name := range m.heads {
+		m.expire(name, now)
+	}
 	for name := range m.heads {
 		m.forget(name)
 	}
@@ -177,6 +257,7 @@ func compare(t *testing.T, r *rand.Rand) {
 		Loops:  1 + r.IntN(5),
 	}
 	sink := &fakeSink{}
+	conf.Rules = []Rule{{"a", Settings{Length: 1, Age: 50}}, {"b*", Settings{Length: 10, Age: 200}}}
 	conf.Sink = sink
 	s := NewStore(conf)
 	m := &model{conf: conf, real: s, heads: map[string]uint64{}, subs: map[string][]int{}}
@@ -197,23 +278,25 @@ func (c *comparison) step() {
 	switch op := c.r.IntN(20); {
 	case op < 9:
 		data := make([]byte, 1+c.r.IntN(200))
-		got, err := c.s.Publish([]byte(name), &Message{Data: data}, c.now)
+		ttl := max(0, c.r.Int64N(200)-100)
+		got, err := c.s.Publish([]byte(name), &Message{Data: data, TTL: ttl}, c.now)
 		if err != nil {
 			c.Fatal(err)
 		}
-		c.equal("publish", got, c.m.publish(name, c.now, cost(data, c.now)))
+		c.equal("publish", got, c.m.publish(name, c.now, ttl, cost(data, c.now)))
 		c.equal("deliver", c.sink.seen, c.m.seen)
 		c.sink.seen, c.m.seen = nil, nil
 	case op < 12:
-		limit := c.r.IntN(8)
+		limit := c.limit()
 		got, _ := c.s.Read([]byte(name), from, limit, c.now, nil)
 		c.equal("read", show(got), c.m.read(name, from, limit, c.now))
 	case op < 15:
 		loop := c.r.IntN(c.m.conf.Loops)
-		want := c.m.read(name, from, 1000, c.now)
-		got, _ := c.s.Subscribe([]byte(name), loop, from, c.now, nil)
-		c.equal("subscribe", show(got), want)
+		limit := c.limit()
 		c.m.heads[name] = c.m.head(name)
+		want := c.m.read(name, from, limit, c.now)
+		got, _ := c.s.Subscribe([]byte(name), loop, from, limit, c.now, nil)
+		c.equal("subscribe", show(got), want)
 		c.m.subs[name] = append(c.m.subs[name], loop)
 		c.join[name] = append(c.join[name], got.Channel)
 	case op < 18:
@@ -232,6 +315,10 @@ func (c *comparison) step() {
 		c.m.sweep(c.now)
 	}
 	c.state(name)
+}
+
+func (c *comparison) limit() Limit {
+	return Limit{Publications: c.r.IntN(10) - 1, Bytes: max(0, c.r.IntN(1000)-200), Newest: c.r.IntN(8) == 0}
 }
 
 func (c *comparison) state(name string) {

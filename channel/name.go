@@ -30,3 +30,22 @@ func CheckName(name []byte) codes.Code {
 // Reserved tells whether the name belongs to the server: clients may read it, nobody else may publish to it. The Store
 // itself makes no difference; whoever takes messages from outside asks.
 func Reserved(name []byte) bool { return len(name) > 0 && name[0] == '$' }
+
+// Match tells whether a name fits a pattern: a name, or the beginning of names and an asterisk.
+func Match(pattern string, name []byte) bool {
+	if n := len(pattern) - 1; n >= 0 && pattern[n] == '*' {
+		return len(name) >= n && string(name[:n]) == pattern[:n]
+	}
+	return string(name) == pattern
+}
+
+// CheckPattern tells whether a pattern can fit any name.
+func CheckPattern(pattern string) bool {
+	if n := len(pattern) - 1; n >= 0 && pattern[n] == '*' {
+		pattern = pattern[:n]
+		if n == 0 {
+			return true
+		}
+	}
+	return CheckName([]byte(pattern)) == codes.None
+}

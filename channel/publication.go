@@ -24,7 +24,9 @@ type Publication struct {
 	Forms   Forms
 	Kind    Kind
 
-	cost uint32 // immutable: bytes it takes in memory, without Forms
+	// immutable
+	cost uint32 // bytes it takes in memory, without Forms
+	ends int64  // when its own time is over, Unix time in milliseconds; 0: never
 
 	// guarded by the mutex of the ledger it is in
 	home         *Channel
@@ -83,6 +85,9 @@ func newPublication(nameLen int, epoch string, m *Message, maxData int, now int6
 	buf = appendLabel(buf, `,"type":`, contentType)
 
 	p := &Publication{Time: now, Kind: kind, cost: uint32(min(overhead+cap(buf), math.MaxUint32))}
+	if m.TTL > 0 {
+		p.ends = now + m.TTL
+	}
 	p.fill(buf, data, own > 0)
 	return p, nil
 }
@@ -146,6 +151,22 @@ func (p *Publication) seal(channel, epoch string, offset uint64) {
 		panic("BUG: the head of a wire object has not the length that was left for it")
 	}
 	p.Channel, p.Offset, p.Wire = channel, offset, wire
+}
+
+// over tells whether the publication's own time has passed. It may be kept still: what is kept has no holes.
+func (p *Publication) over(now int64) bool { return p.ends != 0 && now >= p.ends }
+
+// newGap makes what stands in a replay for publications that are missing up to an offset.
+func newGap(channel, epoch, why string, upTo uint64) *Publication {
+	return &Publication{Channel: channel, Offset: upTo, Wire: AppendGap(nil, channel, epoch, why, upTo), Kind: KindGap}
+}
+
+// AppendGap appends the object that tells of publications that are missing up to an offset.
+func AppendGap(dst []byte, channel, epoch, why string, upTo uint64) []byte {
+	dst = append(append(dst, headChannel...), channel...)
+	dst = append(append(dst, `","gap":true,"reason":"`...), why...)
+	dst = append(append(append(dst, `","position":"`...), epoch...), '.')
+	return append(strconv.AppendUint(dst, upTo, 10), `"}`...)
 }
 
 func labelLen(key int, value []byte) int {

@@ -90,13 +90,13 @@ func (s *Store) publish(ch *Channel, p *Publication, now int64) Result {
 	ch.head++
 	p.seal(ch.name, s.epoch, ch.head)
 	ch.shard.published.Add(1)
-	if s.conf.Length > 0 {
+	if set := ch.settings; set.Length > 0 {
 		p.Forms.account = &s.bytes
-		ch.expire(now, s.conf.Age, expirePerPublish)
-		for ch.kept.len() >= s.conf.Length {
+		ch.expire(now, expirePerPublish)
+		for ch.kept.len() >= set.Length {
 			ch.evict(byLength)
 		}
-		ch.keep(p, s.conf.Length)
+		ch.keep(p, set.Length)
 	}
 	if s.conf.Sink != nil {
 		for loops := ch.loops; loops != 0; loops &= loops - 1 {

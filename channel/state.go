@@ -17,7 +17,7 @@ func (s *Store) State(name []byte, now int64) (State, bool) {
 	defer ch.mu.Unlock()
 	state := State{Offset: ch.head, Subscribers: int(ch.subs)}
 	if ch.kept.len() > 0 {
-		gone := ch.kept.live(now, s.conf.Age)
+		gone := ch.kept.live(now, ch.settings.Age)
 		state.Length, state.Bytes = ch.kept.n-gone, ch.kept.bytes
 		for i := range gone {
 			state.Bytes -= int64(ch.kept.at(i).cost)
@@ -32,7 +32,7 @@ func (s *Store) Delete(name []byte, now int64) bool {
 	if ch == nil {
 		return false
 	}
-	existed := ch.subs > 0 || ch.kept.len() > ch.kept.live(now, s.conf.Age)
+	existed := ch.subs > 0 || ch.kept.len() > ch.kept.live(now, ch.settings.Age)
 	for ch.kept.len() > 0 {
 		ch.evict(byDelete)
 	}
@@ -51,8 +51,8 @@ type Totals struct {
 
 	// since the start
 	Published     uint64
-	EvictedLength uint64 // by Config.Length
-	EvictedAge    uint64 // by Config.Age
+	EvictedLength uint64 // by Settings.Length
+	EvictedAge    uint64 // by Settings.Age, or their own time
 	EvictedMemory uint64 // by Config.Memory
 	Deleted       uint64 // by Delete
 	Repeated      uint64 // messages pushed again under their id

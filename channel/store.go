@@ -10,14 +10,16 @@ import (
 // Config is what a Store is made from.
 type Config struct {
 	Epoch      Epoch
-	Length     int   // publications kept in a channel; 0 keeps none
-	Age        int64 // for how many milliseconds they are kept; 0 is no limit
-	Memory     int64 // bytes kept over all channels; 0 is no limit
-	IDAge      int64 // for how many milliseconds message ids are remembered; 0: not at all
-	IDMemory   int64 // bytes of them over all channels; beyond it the oldest are forgotten
-	Loops      int   // how many loops there are, at most 64
-	MaxMessage int   // bytes of data a message may have; 0 is no limit
-	Sink       Sink  // nil when nobody subscribes
+	Length     int    // publications kept in a channel; 0 keeps none
+	Age        int64  // for how many milliseconds they are kept; 0 is no limit
+	Slow       Slow   // what becomes of subscribers that are too slow
+	Rules      []Rule // channels for which these three are otherwise; the first that fits counts
+	Memory     int64  // bytes kept over all channels; 0 is no limit
+	IDAge      int64  // for how many milliseconds message ids are remembered; 0: not at all
+	IDMemory   int64  // bytes of them over all channels; beyond it the oldest are forgotten
+	Loops      int    // how many loops there are, at most 64
+	MaxMessage int    // bytes of data a message may have; 0 is no limit
+	Sink       Sink   // nil when nobody subscribes
 }
 
 // Sink receives publications for loops. Both methods are called under a channel's lock and must neither block nor call
@@ -39,9 +41,10 @@ const (
 // Store holds all channels. Every method may be called by anybody at any time.
 type Store struct {
 	// immutable
-	conf  Config
-	epoch string
-	seed  maphash.Seed
+	conf     Config
+	defaults Settings
+	epoch    string
+	seed     maphash.Seed
 
 	shards [numShards]shard
 
@@ -95,7 +98,7 @@ func NewStore(c Config) *Store {
 	if c.Epoch == 0 || c.Loops < 0 || c.Loops > maxLoops {
 		panic(fmt.Sprintf("BUG: a store needs an epoch and at most %d loops", maxLoops))
 	}
-	s := &Store{conf: c, epoch: c.Epoch.String(), seed: maphash.MakeSeed()}
+	s := &Store{conf: c, defaults: Settings{c.Length, c.Age, c.Slow}, epoch: c.Epoch.String(), seed: maphash.MakeSeed()}
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.store = s
@@ -160,12 +163,13 @@ func (sh *shard) make(name []byte, bucket uint16) *Channel {
 		return ch
 	}
 	ch := &Channel{
-		name:   string(name),
-		id:     sh.store.ids.Add(1),
-		shard:  sh,
-		bucket: bucket,
-		place:  uint32(len(sh.all)),
-		head:   sh.floor(bucket),
+		name:     string(name),
+		id:       sh.store.ids.Add(1),
+		shard:    sh,
+		settings: sh.store.settings(name),
+		bucket:   bucket,
+		place:    uint32(len(sh.all)),
+		head:     sh.floor(bucket),
 	}
 	sh.byName[ch.name] = ch
 	sh.all = append(sh.all, ch)

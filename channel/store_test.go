@@ -9,7 +9,7 @@ import (
 
 // kept returns what the store keeps of a channel, whatever its age.
 func kept(s *Store, name string) []*Publication {
-	joined, err := s.Read([]byte(name), From{Kind: FromStart}, 1<<30, -1<<60, nil)
+	joined, err := s.Read([]byte(name), From{Kind: FromStart}, Limit{}, -1<<60, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -30,13 +30,19 @@ func push(t *testing.T, s *Store, name string, n int, now int64) {
 func show(j Joined) string {
 	s := fmt.Sprint(j.Head, ":")
 	for _, p := range j.Replay {
+		if p.Kind == KindGap {
+			s += " gap"
+		}
 		s += fmt.Sprint(" ", p.Offset)
 	}
 	if j.Recovered {
 		s += " recovered"
 	}
 	if j.Gap != "" {
-		s += fmt.Sprint(" ", j.Gap, " at ", j.GapAt)
+		s += fmt.Sprint(" ", j.Gap, " at ", j.Begin)
+	}
+	if j.More {
+		s += fmt.Sprint(" more after ", j.Next)
 	}
 	return s
 }
@@ -48,7 +54,7 @@ func TestRead(t *testing.T) {
 	push(t, s, "old", 3, 0)
 	read := func(name string, from From, limit int, now int64, want string) {
 		t.Helper()
-		j, err := s.Read([]byte(name), from, limit, now, nil)
+		j, err := s.Read([]byte(name), from, Limit{Publications: limit}, now, nil)
 		if got := show(j); err != nil || got != want || j.Channel != nil {
 			t.Errorf("Read(%s, %v, %d) at %d = %s, want %s", name, from, limit, now, got, want)
 		}
@@ -56,16 +62,16 @@ func TestRead(t *testing.T) {
 	start, other := From{Kind: FromStart}, From{FromPosition, epochK + 1, 5}
 	read("a", From{}, 9, 100, "6:")
 	read("a", start, 9, 100, "6: 3 4 5 6 recovered")
-	read("a", start, 2, 100, "6: 3 4 recovered")
+	read("a", start, 2, 100, "6: 3 4 recovered more after 4")
 	read("a", start, 9, 101, "6: 5 6 recovered")
 	read("a", start, 9, 151, "6: recovered")
 	read("a", at(6), 9, 100, "6: recovered")
 	read("a", at(6), 9, 151, "6: recovered")
 	read("a", at(4), 9, 100, "6: 5 6 recovered")
-	read("a", at(4), 1, 100, "6: 5 recovered")
+	read("a", at(4), 1, 100, "6: 5 recovered more after 5")
 	read("a", at(2), 9, 100, "6: 3 4 5 6 recovered")
 	read("a", at(1), 9, 100, "6: 3 4 5 6 expired at 2")
-	read("a", at(1), 1, 100, "6: 3 expired at 2")
+	read("a", at(1), 1, 100, "6: 3 expired at 2 more after 3")
 	read("a", at(0), 9, 100, "6: 3 4 5 6 expired at 2")
 	read("a", at(3), 9, 101, "6: 5 6 expired at 4")
 	read("a", at(5), 9, 151, "6: expired at 6")
@@ -102,7 +108,7 @@ func TestOffsetsAreNeverUsedAgain(t *testing.T) {
 		if got := s.Totals().Channels; got != 0 {
 			t.Fatalf("%d channels left", got)
 		}
-		j, _ := s.Subscribe([]byte("a"), 0, at(head), now+12, nil)
+		j, _ := s.Subscribe([]byte("a"), 0, at(head), Limit{}, now+12, nil)
 		if !j.Recovered || j.Head != head {
 			t.Fatalf("%s", show(j))
 		}
@@ -128,7 +134,7 @@ func TestAbsentChannelsStandStill(t *testing.T) {
 		}
 		push(t, s, name, 3, 1)
 		s.Delete([]byte(name), 1)
-		if j, _ := s.Read(quiet, at(0), 1, 1, nil); !j.Recovered {
+		if j, _ := s.Read(quiet, at(0), Limit{Publications: 1}, 1, nil); !j.Recovered {
 			t.Fatal(show(j))
 		}
 	}
@@ -154,7 +160,7 @@ func TestSharedFloor(t *testing.T) {
 func TestDeleteKeepsSubscribers(t *testing.T) {
 	sink := &fakeSink{}
 	s := NewStore(Config{Epoch: epochK, Length: 5, Loops: 2, Sink: sink})
-	j, _ := s.Subscribe([]byte("a"), 1, From{}, 1, nil)
+	j, _ := s.Subscribe([]byte("a"), 1, From{}, Limit{}, 1, nil)
 	push(t, s, "a", 3, 1)
 	if !s.Delete([]byte("a"), 1) {
 		t.Error("no such channel")
@@ -176,16 +182,16 @@ func TestDeleteKeepsSubscribers(t *testing.T) {
 }
 
 func readAll(s *Store, name string, from From) string {
-	j, _ := s.Read([]byte(name), from, 100, 1, nil)
+	j, _ := s.Read([]byte(name), from, Limit{}, 1, nil)
 	return show(j)
 }
 
 func TestBusySinkRefuses(t *testing.T) {
 	sink := &fakeSink{busy: 1 << 2}
 	s := NewStore(Config{Epoch: epochK, Length: 5, Loops: 3, Sink: sink})
-	j, _ := s.Subscribe([]byte("a"), 1, From{}, 1, nil)
+	j, _ := s.Subscribe([]byte("a"), 1, From{}, Limit{}, 1, nil)
 	push(t, s, "a", 1, 1)
-	k, _ := s.Subscribe([]byte("a"), 2, From{}, 1, nil)
+	k, _ := s.Subscribe([]byte("a"), 2, From{}, Limit{}, 1, nil)
 	before := s.Totals()
 	if _, err := s.Publish([]byte("a"), &Message{Data: []byte("x")}, 1); err == nil || err.Code != codes.Overloaded {
 		t.Error(err)
@@ -203,7 +209,7 @@ func TestBusySinkRefuses(t *testing.T) {
 
 func TestNoHistory(t *testing.T) {
 	s := NewStore(Config{Epoch: epochK, Loops: 1, Sink: &fakeSink{}})
-	s.Subscribe([]byte("a"), 0, From{}, 1, nil)
+	s.Subscribe([]byte("a"), 0, From{}, Limit{}, 1, nil)
 	push(t, s, "a", 3, 1)
 	if got, want := readAll(s, "a", at(2)), "3: expired at 3"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -226,10 +232,10 @@ func TestMisuseIsLoud(t *testing.T) {
 	}
 	loud("no epoch", func() { NewStore(Config{}) })
 	loud("too many loops", func() { NewStore(Config{Epoch: 1, Loops: 65}) })
-	loud("a loop that is none", func() { s.Subscribe([]byte("a"), 2, From{}, 1, nil) })
+	loud("a loop that is none", func() { s.Subscribe([]byte("a"), 2, From{}, Limit{}, 1, nil) })
 	loud("a ninth form", func() { new(Forms).Store(8, []byte("a")) })
 	loud("an unsubscribe too many", func() {
-		j, _ := s.Subscribe([]byte("a"), 0, From{}, 1, nil)
+		j, _ := s.Subscribe([]byte("a"), 0, From{}, Limit{}, 1, nil)
 		s.Unsubscribe(j.Channel, 1, 1)
 	})
 }
@@ -244,4 +250,65 @@ func (f *fakeSink) Busy(loops uint64) bool { return loops&f.busy != 0 }
 
 func (f *fakeSink) Deliver(loop int, _ *Channel, p *Publication) {
 	f.seen = append(f.seen, fmt.Sprint(loop, ":", p.Offset))
+}
+
+// TestOwnTime gives publications a time of their own: those that have passed are not given, and who is given what follows is
+// told of the gap.
+func TestOwnTime(t *testing.T) {
+	s := NewStore(Config{Epoch: epochK, Length: 10, Age: 1000})
+	for _, ttl := range []int64{0, 50, 0, 20, 0, 30, 40} { // offsets 1 to 7
+		if _, err := s.Publish([]byte("a"), &Message{Data: []byte("x"), TTL: ttl}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		from  From
+		limit Limit
+		now   int64
+		want  string
+	}{
+		{at(0), Limit{}, 19, "7: 1 2 3 4 5 6 7 recovered"},
+		{at(0), Limit{}, 20, "7: 1 2 3 gap 4 5 6 7"},
+		{at(0), Limit{}, 45, "7: 1 2 3 gap 4 5 gap 7"},
+		{at(4), Limit{}, 45, "7: 5 gap 7"},
+		{at(5), Limit{}, 45, "7: gap 7"},
+		{at(1), Limit{}, 60, "7: gap 2 3 gap 4 5 gap 7"},
+		{From{Kind: FromStart}, Limit{}, 60, "7: 1 gap 2 3 gap 4 5 gap 7"},
+		{at(0), Limit{Publications: 2}, 60, "7: 1 gap 2 3 more after 3"},
+		{at(3), Limit{Publications: 1}, 60, "7: gap 4 5 gap 7"},
+		{at(2), Limit{Publications: -1}, 60, "7: recovered more after 2"},
+		{at(2), Limit{Newest: true}, 10, "7: gap 6 7"},
+		{at(6), Limit{Newest: true}, 10, "7: 7 recovered"},
+		{at(7), Limit{Newest: true}, 60, "7: recovered"},
+	} {
+		if j, _ := s.Read([]byte("a"), c.from, c.limit, c.now, nil); show(j) != c.want {
+			t.Errorf("from %v, %+v at %d: %s, want %s", c.from, c.limit, c.now, show(j), c.want)
+		}
+	}
+	j, _ := s.Read([]byte("a"), at(5), Limit{}, 45, nil)
+	if got, want := string(j.Replay[0].Wire), `{"channel":"a","gap":true,"reason":"expired","position":"`+epochK.String()+`.7"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestRules(t *testing.T) {
+	s := NewStore(Config{Epoch: epochK, Length: 2, Age: 1000, Rules: []Rule{
+		{"ticker:*", Settings{Length: 1, Age: 10, Slow: SlowLatest}}, {"ticker:x", Settings{Length: 9}}, {"none", Settings{}}}})
+	for _, c := range []struct {
+		name string
+		kept int
+		slow Slow
+	}{{"ticker:x", 1, SlowLatest}, {"ticker", 2, SlowResume}, {"none", 0, SlowResume}, {"other", 2, SlowResume}} {
+		push(t, s, c.name, 5, 0)
+		ch, _ := s.find([]byte(c.name))
+		ch.mu.Unlock()
+		if n := len(kept(s, c.name)); n != c.kept || ch.Slow() != c.slow {
+			t.Errorf("%s keeps %d, slow: %v", c.name, n, ch.Slow())
+		}
+	}
+	for pattern, ok := range map[string]bool{"*": true, "a": true, "a*": true, "a:b*": true, "": false, "a*b": false, "**": false, "a b*": false} {
+		if CheckPattern(pattern) != ok {
+			t.Errorf("CheckPattern(%q) is not %v", pattern, ok)
+		}
+	}
 }

@@ -28,7 +28,7 @@ func (s *Store) Sweep(now int64, n int) {
 // visit expires what a channel keeps and removes it when nothing is left. more tells that there is more to expire.
 func (s *Store) visit(ch *Channel, now int64) (more bool) {
 	ch.mu.Lock()
-	more = ch.expire(now, s.conf.Age, expirePerVisit)
+	more = ch.expire(now, expirePerVisit)
 	ch.tidy()
 	empty := ch.empty()
 	ch.mu.Unlock()

@@ -195,19 +195,18 @@ func (r *reactor) serveHistory(q *request, name []byte) {
 		}
 		r.froms, from = froms, froms[0]
 	}
-	joined, err := r.server.store.Read(name, from, limit, r.now, r.replay[:0])
+	joined, err := r.server.store.Read(name, from, channel.Limit{Publications: limit, Bytes: pollBytes}, r.now, r.replay[:0])
 	if err != nil {
 		r.fail(q, err)
 		return
 	}
 	r.replay = joined.Replay
-	body, next := beginPoll(r.body[:0]), joined.Head
+	body := beginPoll(r.body[:0])
 	for _, p := range joined.Replay {
 		body = append(comma(body), p.Wire...)
-		next = p.Offset
 	}
 	body = append(body, `],"position":"`...)
-	body = channel.AppendPosition(body, r.server.store.Epoch(), next)
+	body = channel.AppendPosition(body, r.server.store.Epoch(), joined.Next)
 	body = append(body, `","recovered":`...)
 	body = strconv.AppendBool(body, joined.Recovered || from.Kind == channel.FromNow)
 	r.body = append(body, '}')

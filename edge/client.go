@@ -34,6 +34,7 @@ const (
 	isMany                             // r.many has an entry: more than one channel
 	isStalled                          // a push that waits for loops that are behind
 	isBusy                             // an answer is being made elsewhere
+	isLagging                          // r.lags has an entry: a subscription is fed from history
 )
 
 // client is what the edge knows of a connection: 16 bytes without pointers, under the connection's netloop.ID. Rare state

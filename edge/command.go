@@ -106,27 +106,13 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 
 // subscribe subscribes a WebSocket, says so, and gives what was missed. It says whether the connection goes on.
 func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name []byte, from channel.From) bool {
-	joined, e, err := r.join(c, name, from)
-	if err != nil {
-		panic("BUG: " + err.Error()) // the name has been checked
-	}
-	r.addChannel(c, cl, e)
-	epoch := r.server.store.Epoch()
-	if cl.transport == overRaw && joined.Gap != "" {
-		r.server.figures.gaps.Add(1)
-		r.closeWS(c, cl, codes.Gap.Close(), codes.Gap)
-		return false
-	}
+	joined, e := r.join(c, cl, name, from, r.piece(r.loop.Waiting(c)))
 	if cl.transport == overWS {
-		begin := joined.Head
-		if len(joined.Replay) > 0 {
-			begin = joined.Replay[0].Offset - 1
-		}
 		r.reply(c, cl, id, func(b []byte) []byte {
 			b = append(b, `"subscribed":{"channel":"`...)
 			b = append(b, e.name...)
 			b = append(b, `","position":"`...)
-			b = channel.AppendPosition(b, epoch, begin)
+			b = channel.AppendPosition(b, r.server.store.Epoch(), joined.Begin)
 			b = append(b, '"')
 			if from.Kind != channel.FromNow {
 				b = append(b, `,"recovered":`...)
@@ -135,21 +121,43 @@ func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name [
 			return append(b, '}')
 		})
 	}
+	return r.replayWS(c, cl, e, &joined)
+}
+
+// replayWS gives a WebSocket what it has missed of a channel. It says whether the connection goes on.
+func (r *reactor) replayWS(c netloop.ID, cl *client, e *entry, joined *channel.Joined) bool {
+	if cl.transport == overRaw {
+		joined.Replay = withoutGaps(joined)
+		if joined.Gap != "" && e.slow != channel.SlowLatest { // of those channels raw clients want the newest, no more
+			r.server.figures.gaps.Add(1)
+			r.closeWS(c, cl, codes.Gap.Close(), codes.Gap)
+			return false
+		}
+		joined.Gap = ""
+	}
 	out := r.scratch[:0]
 	if joined.Gap != "" {
 		r.server.figures.gaps.Add(1)
-		r.body = appendGap(r.body[:0], e.name, &joined, epoch)
+		r.body = r.appendGap(r.body[:0], e.name, joined)
 		out = appendText(out, r.body)
 	}
-	out = appendForm(out, formOf(cl), cl.bits, joined.Replay)
-	r.scratch = out
-	r.countReplay(len(joined.Replay))
-	// One replay may be longer than what may wait, another on top of it not: a client could ask for history without end.
-	if r.loop.Send(c, out) == netloop.SentLater && r.loop.Waiting(c) > r.server.config.MaxPending+len(out) {
-		r.end(c, cl, codes.SlowConsumer)
-		return false
-	}
+	r.scratch = appendForm(out, formOf(cl), cl.bits, joined.Replay)
+	r.countReplay(joined.Replay)
+	r.loop.Send(c, r.scratch)
 	return true
+}
+
+// withoutGaps returns the publications of a replay, and moves a gap between them to its front.
+func withoutGaps(joined *channel.Joined) []*channel.Publication {
+	kept := joined.Replay[:0]
+	for _, p := range joined.Replay {
+		if p.Kind == channel.KindGap {
+			joined.Gap = channel.GapExpired
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {

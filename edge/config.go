@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"encke/channel"
 )
 
 // Config is everything that can be set. Defaults gives the values that PROTOCOL.md names.
@@ -39,6 +41,8 @@ type Config struct {
 	HistoryLength int
 	HistoryAge    time.Duration
 	HistoryMemory int64
+	SlowReaders   string // resume, drop-oldest or latest: what becomes of readers that are too slow
+	Rules         []Rule // for channels by their names; the first that fits counts
 
 	IDAge    time.Duration // how long message ids are remembered
 	IDMemory int64         // bytes of them
@@ -54,7 +58,7 @@ func Defaults() Config {
 		MaxPending: 1 << 20, MaxBacklog: 64 << 10,
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
 		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
-		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20,
+		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20, SlowReaders: "resume",
 		IDAge: 5 * time.Minute, IDMemory: 64 << 20,
 	}
 }
@@ -98,11 +102,7 @@ func (c *Config) check() error {
 // mayRead says whether a client without a token may read the channel.
 func (c *Config) mayRead(name []byte) bool {
 	for _, p := range c.Anonymous {
-		if n := len(p) - 1; n >= 0 && p[n] == '*' {
-			if len(name) >= n && string(name[:n]) == p[:n] {
-				return true
-			}
-		} else if string(name) == p {
+		if channel.Match(p, name) {
 			return true
 		}
 	}

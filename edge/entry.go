@@ -18,6 +18,8 @@ type entry struct {
 	name    string
 	index   uint32
 	active  bool // in reactor.active
+	slow    channel.Slow
+	lagging int // subscribers that are not in subs (lag.go)
 	subs    bitset.Set
 	tail    uint64                 // offset of the newest publication seen: the last of pending, or of the last walk
 	pending []*channel.Publication // not in a walk yet
@@ -49,7 +51,7 @@ func (r *reactor) enter(ch *channel.Channel, head uint64) *entry {
 	if e := r.byChannel[ch.ID()]; e != nil {
 		return e
 	}
-	e := &entry{channel: ch, name: ch.Name(), tail: head}
+	e := &entry{channel: ch, name: ch.Name(), slow: ch.Slow(), tail: head}
 	if n := len(r.freeEntries); n > 0 {
 		e.index = r.freeEntries[n-1]
 		r.freeEntries = r.freeEntries[:n-1]
@@ -76,36 +78,35 @@ func (r *reactor) forget(e *entry) {
 	r.freeEntries = append(r.freeEntries, e.index)
 }
 
-// join subscribes c. On return everything up to joined.Head is the caller's to give (joined.Replay, valid until the next
-// join), and everything after it will come by a walk.
-func (r *reactor) join(c netloop.ID, name []byte, from channel.From) (channel.Joined, *entry, error) {
-	joined, err := r.server.store.Subscribe(name, r.loop.Index(), from, r.now, r.replay[:0])
+// join subscribes c. On return everything up to joined.Next is the caller's to give (joined.Replay, valid until the next
+// join). What follows comes by walks, or with joined.More from history first.
+func (r *reactor) join(c netloop.ID, cl *client, name []byte, from channel.From, limit channel.Limit) (channel.Joined, *entry) {
+	joined, err := r.server.store.Subscribe(name, r.loop.Index(), from, limit, r.now, r.replay[:0])
 	if err != nil {
-		return joined, nil, err
+		panic("BUG: " + err.Error()) // names have been checked
 	}
 	r.replay = joined.Replay
 	e := r.enter(joined.Channel, joined.Head)
-	// What precedes Head may still be in the mailbox; fetch it, and hand it to those who were here before.
-	r.fetching = true
-	r.loop.Deliver()
-	r.fetching = false
-	n := 0
-	for n < len(e.pending) && e.pending[n].Offset <= joined.Head {
-		n++
+	if joined.More {
+		r.addLag(c, cl, e, lag{given: joined.Next})
+		r.chase(c)
+	} else {
+		r.goLive(c, e, joined.Head)
 	}
-	r.seal(e, n)
-	e.subs.Add(uint32(c))
-	return joined, e, nil
+	r.addChannel(c, cl, e)
+	return joined, e
 }
 
 // leave unsubscribes c.
 func (r *reactor) leave(c netloop.ID, e *entry) {
-	e.subs.Remove(uint32(c))
-	for _, w := range e.walks {
-		w.left.Remove(uint32(c))
+	if !r.dropLag(c, r.clients.at(c), e) {
+		e.subs.Remove(uint32(c))
+		for _, w := range e.walks {
+			w.left.Remove(uint32(c))
+		}
 	}
 	r.server.store.Unsubscribe(e.channel, r.loop.Index(), r.now)
-	if e.subs.Len() == 0 {
+	if e.subs.Len()+e.lagging == 0 {
 		r.forget(e)
 	}
 }
@@ -182,7 +183,7 @@ func (r *reactor) subscribed(c netloop.ID, cl *client, name []byte) *entry {
 func (r *reactor) appendPosition(dst []byte, c netloop.ID, cl *client) []byte {
 	r.offsets = r.offsets[:0]
 	for _, x := range r.channels(c, cl) {
-		r.offsets = append(r.offsets, r.entries[x].position(c))
+		r.offsets = append(r.offsets, r.position(c, cl, r.entries[x]))
 	}
 	return channel.AppendPositions(dst, r.server.store.Epoch(), r.offsets)
 }

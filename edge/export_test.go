@@ -1,5 +1,23 @@
 package edge
 
+import "encke/channel"
+
+// NewLossy is New with a fault between the store and the loops: publications for which lose is true reach none.
+func NewLossy(c Config, lose func(*channel.Publication) bool) (*Server, error) {
+	return newServer(c, func(s channel.Sink) channel.Sink { return lossy{s, lose} })
+}
+
+type lossy struct {
+	channel.Sink
+	lose func(*channel.Publication) bool
+}
+
+func (l lossy) Deliver(loop int, ch *channel.Channel, p *channel.Publication) {
+	if !l.lose(p) {
+		l.Sink.Deliver(loop, ch, p)
+	}
+}
+
 // Tables returns how much the loops hold in their side tables; only what is not empty. It may be called after Stop, when no
 // loop runs any more.
 func (s *Server) Tables() map[string]int {
@@ -18,6 +36,8 @@ func (s *Server) Tables() map[string]int {
 		add("waits", len(r.waits))
 		add("stalled", len(r.stalled))
 		add("deferred", len(r.deferred))
+		add("lags", len(r.lags))
+		add("chased", len(r.chased))
 		add("channels", len(r.byChannel))
 		add("active", len(r.active)-r.activeHead)
 		for _, e := range r.entries {

@@ -27,7 +27,7 @@ func (r *reactor) arrived(id uint64, p *channel.Publication) {
 		return
 	}
 	if p.Offset != e.tail+1 {
-		r.server.figures.inconsistent.Add(1)
+		r.mend(e, p.Offset-1)
 	}
 	e.tail = p.Offset
 	e.pending = append(e.pending, p)
@@ -107,9 +107,10 @@ func (r *reactor) step(e *entry, w *walk, budget int) int {
 			break
 		}
 		w.cursor = x + 1
-		r.give(netloop.ID(x), e, w)
+		if r.give(netloop.ID(x), e, w) {
+			served++
+		}
 		w.left.Remove(x)
-		served++
 	}
 	r.server.figures.delivered(r.loop.Index(), served*len(w.pubs))
 	if w.left.Len() == 0 && len(e.walks) > 0 && e.walks[0] == w {
@@ -120,21 +121,26 @@ func (r *reactor) step(e *entry, w *walk, budget int) int {
 	return budget
 }
 
-// give gives a walk's publications to one subscriber.
-func (r *reactor) give(c netloop.ID, e *entry, w *walk) {
+// give gives a walk's publications to one subscriber. It says false when that has fallen behind instead.
+func (r *reactor) give(c netloop.ID, e *entry, w *walk) bool {
 	cl := r.clients.at(c)
+	if e.slow != channel.SlowResume && r.tooSlow(c, cl, e.slow) {
+		r.fallBehind(c, cl, e, lag{given: w.before, newest: e.slow == channel.SlowLatest})
+		return false
+	}
 	var sent netloop.Sent
 	switch {
 	case cl.transport == overPoll:
 		r.answerPoll(c, cl, e, w)
-		return
+		return true
 	case cl.transport == overSSE && cl.flags&isMany != 0:
 		r.scratch = r.appendSSEMany(r.scratch[:0], c, cl, e, w.pubs)
 		sent = r.loop.Send(c, r.scratch)
 	default:
 		sent = r.loop.Share(c, w.form(formOf(cl), cl.bits))
 	}
-	if sent == netloop.SentLater {
+	if sent == netloop.SentLater && e.slow == channel.SlowResume {
 		r.checkPending(c, cl)
 	}
+	return true
 }

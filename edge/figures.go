@@ -14,11 +14,12 @@ type figures struct {
 	requests       atomic.Uint64
 	commands       atomic.Uint64
 	bytesPublished atomic.Uint64
-	gaps           atomic.Uint64 // subscribers told of a gap
-	replayed       atomic.Uint64 // publications given from history
-	stalls         atomic.Uint64 // times that a push had to wait
-	shed           atomic.Uint64 // answers refused because the worker pool was full
-	inconsistent   atomic.Uint64 // publications that did not follow the one before: a bug
+	gaps           atomic.Uint64    // subscribers told of a gap
+	replayed       atomic.Uint64    // publications given from history
+	stalls         atomic.Uint64    // times that a push had to wait
+	shed           atomic.Uint64    // answers refused because the worker pool was full
+	inconsistent   atomic.Uint64    // times that a loop had missed publications: a bug
+	skipped        [3]atomic.Uint64 // by channel.Slow: publications that a slow reader was not given, and told so
 
 	perLoop []loopFigures
 }

@@ -75,7 +75,8 @@ func sizeHint(pubs []*channel.Publication) int {
 	return n + 64
 }
 
-// appendForm appends publications in a form; not for formPoll.
+// appendForm appends publications in a form; not for formPoll. Gaps between them have a form in those of WebSocket and lines
+// only.
 func appendForm(dst []byte, f form, bits uint8, pubs []*channel.Publication) []byte {
 	chunked := f == formSSEChunked || f == formLinesChunked
 	start := len(dst)
@@ -177,7 +178,7 @@ func (r *reactor) appendSSEMany(dst []byte, c netloop.ID, cl *client, e *entry, 
 		if r.entries[x] == e {
 			own = i
 		}
-		r.offsets = append(r.offsets, r.entries[x].position(c))
+		r.offsets = append(r.offsets, r.position(c, cl, r.entries[x]))
 	}
 	for _, p := range pubs {
 		r.offsets[own] = p.Offset
@@ -191,15 +192,9 @@ func (r *reactor) appendSSEMany(dst []byte, c netloop.ID, cl *client, e *entry, 
 	return dst
 }
 
-// appendGap appends the gap object of PROTOCOL.md.
-func appendGap(dst []byte, name string, joined *channel.Joined, epoch channel.Epoch) []byte {
-	dst = append(dst, `{"channel":"`...)
-	dst = append(dst, name...)
-	dst = append(dst, `","gap":true,"reason":"`...)
-	dst = append(dst, joined.Gap...)
-	dst = append(dst, `","position":"`...)
-	dst = channel.AppendPosition(dst, epoch, joined.GapAt)
-	return append(dst, `"}`...)
+// appendGap appends the object that tells what is missing before a replay.
+func (r *reactor) appendGap(dst []byte, name string, joined *channel.Joined) []byte {
+	return channel.AppendGap(dst, name, r.epoch, joined.Gap, joined.Begin)
 }
 
 // appendResult appends what a publisher is answered.

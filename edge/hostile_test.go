@@ -30,13 +30,18 @@ type rig struct {
 
 func newRig(t testing.TB, change func(*edge.Config)) *rig {
 	t.Helper()
+	return newRigOf(t, change, edge.New)
+}
+
+func newRigOf(t testing.TB, change func(*edge.Config), make func(edge.Config) (*edge.Server, error)) *rig {
+	t.Helper()
 	c := edge.Defaults()
 	c.Listen, c.Backend, c.Loops, c.Anonymous = "127.0.0.1:0", "127.0.0.1:0", 3, []string{"*"}
 	c.Echo = true
 	if change != nil {
 		change(&c)
 	}
-	s, err := edge.New(c)
+	s, err := make(c)
 	if err != nil {
 		t.Fatal(err)
 	}

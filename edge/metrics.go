@@ -39,6 +39,7 @@ var (
 	descEnded       = prometheus.NewDesc("encke_connections_ended_total", "Connections ended, by reason.", []string{"reason"}, nil)
 	descRefused     = prometheus.NewDesc("encke_refused_total", "Requests, commands and pushes refused, by code.", []string{"code"}, nil)
 	descDropped     = prometheus.NewDesc("encke_history_dropped_total", "Publications that history lost, by reason.", []string{"reason"}, nil)
+	descSkipped     = prometheus.NewDesc("encke_skipped_total", "Publications that slow readers were not given, and told so, by the channel's policy.", []string{"policy"}, nil)
 	descBytes       = prometheus.NewDesc("encke_bytes_total", "Bytes, by direction.", []string{"direction"}, nil)
 	descWaiting     = prometheus.NewDesc("encke_output_waiting_bytes", "Output that waits for slow readers.", nil, nil)
 	descDelayed     = prometheus.NewDesc("encke_pushes_delayed_total", "Times that a push waited for loops that were behind.", nil, nil)
@@ -86,6 +87,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range s.Dropped {
 		count(descDropped, n, reason)
+	}
+	for policy, n := range s.Skipped {
+		count(descSkipped, n, policy)
 	}
 	halts := uint64(0)
 	for i, l := range s.Loops {

@@ -32,7 +32,7 @@ func (r *reactor) pollNow(q *request) {
 	body := beginPoll(r.body[:0])
 	r.offsets = r.offsets[:0]
 	for i, name := range r.names {
-		joined, err := r.server.store.Read(name, r.froms[i], pollLimit, r.now, r.replay[:0])
+		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body), r.now, r.replay[:0])
 		if err != nil {
 			r.fail(q, err)
 			return
@@ -53,29 +53,25 @@ const (
 	pollBytes = 1 << 20
 )
 
+// pollPiece is what may still be added to a poll's answer of one channel.
+func pollPiece(body []byte) channel.Limit {
+	if left := pollBytes - len(body); left > 0 {
+		return channel.Limit{Publications: pollLimit, Bytes: left}
+	}
+	return channel.Limit{Publications: -1}
+}
+
 // appendPollItems appends a gap mark and publications to an open array and returns the channel's next position.
 func (r *reactor) appendPollItems(dst []byte, name string, joined *channel.Joined) ([]byte, uint64) {
-	next := joined.Head
 	if joined.Gap != "" {
 		r.server.figures.gaps.Add(1)
-		dst = comma(dst)
-		dst = appendGap(dst, name, joined, r.server.store.Epoch())
-		next = joined.GapAt
+		dst = r.appendGap(comma(dst), name, joined)
 	}
-	given := 0
 	for _, p := range joined.Replay {
-		if len(dst) > pollBytes {
-			break
-		}
 		dst = append(comma(dst), p.Wire...)
-		next = p.Offset
-		given++
 	}
-	if given == 0 && len(joined.Replay) > 0 {
-		next = joined.Replay[0].Offset - 1
-	}
-	r.countReplay(given)
-	return dst, next
+	r.countReplay(joined.Replay)
+	return dst, joined.Next
 }
 
 func beginPoll(dst []byte) []byte { return append(dst, `{"publications":[`...) }
@@ -117,11 +113,7 @@ func (r *reactor) park(q *request, wait time.Duration) {
 	empty := len(body)
 	r.begins = r.begins[:0]
 	for i, name := range r.names {
-		joined, e, err := r.join(c, name, r.froms[i])
-		if err != nil {
-			panic("BUG: " + err.Error())
-		}
-		r.addChannel(c, cl, e)
+		joined, e := r.join(c, cl, name, r.froms[i], pollPiece(body))
 		var next uint64
 		body, next = r.appendPollItems(body, e.name, &joined)
 		r.begins = append(r.begins, next)
@@ -151,7 +143,7 @@ func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
 	}
 	r.offsets = r.offsets[:0]
 	for _, x := range r.channels(c, cl) {
-		at := r.entries[x].position(c)
+		at := r.position(c, cl, r.entries[x])
 		if r.entries[x] == e {
 			at = w.pubs[len(w.pubs)-1].Offset
 		}

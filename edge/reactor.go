@@ -16,7 +16,8 @@ type reactor struct {
 	server *Server // immutable
 	loop   *netloop.Loop
 
-	now     int64 // Unix time in milliseconds, as of this tick
+	epoch   string // immutable: the store's
+	now     int64  // Unix time in milliseconds, as of this tick
 	seconds uint32
 	clocks  [2]longpoll.Clock // public, backend
 	http    *longpoll.Assembler
@@ -33,6 +34,10 @@ type reactor struct {
 	waits    map[netloop.Handle]int64          // until when such a push may wait
 	again    bool                              // one of them waits for its turn only
 	deferred []netloop.Mail                    // came while publications were fetched
+
+	lags    map[netloop.ID][]lag // subscriptions that are fed from history
+	chased  []netloop.Handle     // connections whose lagging subscriptions are looked at next
+	checked int                  // the last entry that checkEntries has looked at
 
 	entries     []*entry
 	freeEntries []uint32
@@ -77,9 +82,10 @@ func reasonOf(c codes.Code) netloop.Reason { return netloop.ReasonUser + netloop
 
 func newReactor(s *Server, l *netloop.Loop) *reactor {
 	r := &reactor{
-		server: s, loop: l, http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
+		server: s, loop: l, epoch: s.store.Epoch().String(), http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
-		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{}, byChannel: map[uint64]*entry{},
+		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
+		lags: map[netloop.ID][]lag{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
 	r.Tick(time.Now())
@@ -100,6 +106,7 @@ func (r *reactor) Tick(now time.Time) {
 		}
 	}
 	r.retryStalled()
+	r.checkEntries()
 }
 
 // Open implements netloop.Handler.
@@ -154,7 +161,11 @@ func (r *reactor) EOF(c netloop.ID) {
 
 // Drained implements netloop.Handler.
 func (r *reactor) Drained(c netloop.ID) {
-	if cl := r.clients.at(c); cl.transport == overHTTP && cl.flags&(isBusy|isStalled) == 0 {
+	cl := r.clients.at(c)
+	if cl.flags&isLagging != 0 {
+		r.chase(c)
+	}
+	if cl.transport == overHTTP && cl.flags&(isBusy|isStalled) == 0 {
 		r.loop.Resume(c) // what was pipelined
 	}
 }
@@ -299,7 +310,8 @@ func (r *reactor) Turn() bool {
 	}
 	clear(r.deferred)
 	r.deferred = r.deferred[:0]
-	more := r.fanOut()
+	more := r.catchUpAll()
+	more = r.fanOut() || more
 	if r.again {
 		r.retryStalled()
 	}

@@ -48,20 +48,28 @@ type Server struct {
 
 // New makes a server that does not listen yet.
 func New(config Config) (*Server, error) {
+	return newServer(config, func(s channel.Sink) channel.Sink { return s })
+}
+
+// newServer lets a test come between the store and the loops.
+func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
 	if config.Log == nil {
 		config.Log = func(string, ...any) {}
 	}
+	all, rules, err := config.rules()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config)}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
-		Epoch: newEpoch(), Length: config.HistoryLength, Age: config.HistoryAge.Milliseconds(),
+		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
-		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: s,
+		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s),
 	})
-	var err error
 	// A full pool refuses at once, so that a loop never waits for it.
 	if s.pool, err = ants.NewPool(64, ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {
 		return nil, fmt.Errorf("cannot make the worker pool: %w", err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"encke/channel"
 	"encke/codes"
 	"encke/longpoll"
 	"encke/netloop"
@@ -23,6 +24,7 @@ type Stats struct {
 	Ended       map[string]uint64 `json:"ended"`   // connections, by reason
 	Refused     map[string]uint64 `json:"refused"` // requests, commands and pushes, by code
 	Dropped     map[string]uint64 `json:"dropped"` // publications that history lost, by reason
+	Skipped     map[string]uint64 `json:"skipped"` // publications that slow readers were not given, and told so, by policy
 	Bytes       StatsBytes        `json:"bytes"`
 	Loops       []StatsLoop       `json:"loops"`
 	Memory      StatsMemory       `json:"memory"`
@@ -92,8 +94,12 @@ func (s *Server) Stats() Stats {
 			Inconsistent: f.inconsistent.Load()},
 		Dropped: map[string]uint64{"length": totals.EvictedLength, "age": totals.EvictedAge,
 			"memory": totals.EvictedMemory, "deleted": totals.Deleted},
+		Skipped: map[string]uint64{},
 		Refused: byCode(func(c codes.Code) uint64 { return f.refused[c].Load() }),
 		Bytes:   StatsBytes{Published: f.bytesPublished.Load()},
+	}
+	for i := range f.skipped {
+		out.Skipped[channel.Slow(i).String()] = f.skipped[i].Load()
 	}
 	for t := range numTransports {
 		out.Connections[transportNames[t]] = f.connections[t].Load()

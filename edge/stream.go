@@ -2,7 +2,6 @@ package edge
 
 import (
 	"encke/channel"
-	"encke/codes"
 	"encke/longpoll"
 	"encke/netloop"
 )
@@ -50,17 +49,13 @@ type owed struct {
 // of all channels, so all are joined before the first is replayed, and r.begins follows what has been given.
 func (r *reactor) joinAll(c netloop.ID, cl *client) {
 	r.begins, r.later = r.begins[:0], r.later[:0]
+	used := 0
 	for i, name := range r.names {
-		joined, e, err := r.join(c, name, r.froms[i])
-		if err != nil { // names have been checked
-			panic("BUG: " + err.Error())
+		joined, e := r.join(c, cl, name, r.froms[i], r.piece(used))
+		r.begins = append(r.begins, joined.Begin)
+		for _, p := range joined.Replay {
+			used += len(p.Wire)
 		}
-		r.addChannel(c, cl, e)
-		begin := joined.Head
-		if len(joined.Replay) > 0 {
-			begin = joined.Replay[0].Offset - 1
-		}
-		r.begins = append(r.begins, begin)
 		if len(joined.Replay) > 0 || joined.Gap != "" {
 			if len(r.names) > 1 { // the next join uses the slice again
 				joined.Replay = append([]*channel.Publication(nil), joined.Replay...)
@@ -80,12 +75,7 @@ func (r *reactor) joinAll(c netloop.ID, cl *client) {
 			continue
 		}
 		out, start = r.chunk(r.scratch[:0], cl)
-		sent := r.sendChunk(c, cl, r.appendMissed(out, cl, &r.later[i]), start)
-		// One replay may be longer than what may wait, another on top of it not; see subscribe.
-		if sent == netloop.SentLater && r.loop.Waiting(c) > r.server.config.MaxPending+len(r.scratch) {
-			r.end(c, cl, codes.SlowConsumer)
-			break
-		}
+		r.sendChunk(c, cl, r.appendMissed(out, cl, &r.later[i]), start)
 	}
 	clear(r.later)
 }
@@ -127,12 +117,16 @@ func (r *reactor) appendGapMark(dst []byte, cl *client, o *owed) []byte {
 		return dst
 	}
 	r.server.figures.gaps.Add(1)
+	r.body = r.appendGap(r.body[:0], o.e.name, &o.joined)
 	if cl.transport != overSSE {
-		return append(appendGap(dst, o.e.name, &o.joined, r.server.store.Epoch()), '\n')
+		return append(append(dst, r.body...), '\n')
 	}
-	dst = append(dst, "event: gap\ndata: "...)
-	dst = appendGap(dst, o.e.name, &o.joined, r.server.store.Epoch())
-	return append(dst, "\n\n"...)
+	return appendSSEGap(dst, r.body)
+}
+
+// appendSSEGap appends a gap as an event of its own type, without an id.
+func appendSSEGap(dst, gap []byte) []byte {
+	return append(append(append(dst, "event: gap\ndata: "...), gap...), "\n\n"...)
 }
 
 // appendMissed appends the publications that a stream has missed of one channel.
@@ -141,6 +135,10 @@ func (r *reactor) appendMissed(dst []byte, cl *client, o *owed) []byte {
 	for _, p := range o.joined.Replay {
 		if cl.transport == overSSE {
 			r.begins[o.nth] = p.Offset
+			if p.Kind == channel.KindGap {
+				dst = appendSSEGap(dst, p.Wire)
+				continue
+			}
 			dst = append(dst, "id: "...)
 			dst = channel.AppendPositions(dst, epoch, r.begins)
 			dst = appendSSEData(dst, p.Wire)
@@ -148,11 +146,18 @@ func (r *reactor) appendMissed(dst []byte, cl *client, o *owed) []byte {
 		}
 		dst = append(append(dst, p.Wire...), '\n')
 	}
-	r.countReplay(len(o.joined.Replay))
+	r.countReplay(o.joined.Replay)
 	return dst
 }
 
-func (r *reactor) countReplay(n int) {
+func (r *reactor) countReplay(replay []*channel.Publication) {
+	n := len(replay)
+	for _, p := range replay {
+		if p.Kind == channel.KindGap {
+			r.server.figures.gaps.Add(1)
+			n--
+		}
+	}
 	r.server.figures.delivered(r.loop.Index(), n)
 	r.server.figures.replayed.Add(uint64(n))
 }

@@ -18,7 +18,8 @@ type Handler interface {
 	Timeout(c ID, kind TimerKind)
 	// Silent tells, once a sweep, that nothing has arrived for at least Config.Silence.
 	Silent(c ID, silence time.Duration)
-	// Stalled tells, about once a second, that output has been waiting for that long.
+	// Stalled tells, about once a second, how much output waits and how long its oldest byte has waited, or how long ago it
+	// is that the peer had taken another 16 KiB: whichever is shorter.
 	Stalled(c ID, waiting int, age time.Duration)
 	// Closed tells that the connection has gone. c is used again after it returns.
 	Closed(c ID, why Reason)

@@ -12,16 +12,22 @@ type output struct {
 	segs  []segment
 	head  int // index of the first segment not yet sent
 	bytes int
+	moved uint32 // tick at which the peer had last taken another step's bytes
+	taken int    // bytes that it has taken since
 }
+
+// step is how much a peer has to take for its output to count as moving: one that takes so much within a handler's
+// time-out is slow, one that takes less is stuck.
+const step = 16 << 10
 
 type segment struct {
 	b  []byte
 	at uint32 // tick at which it began to wait
 }
 
-// age returns how long the oldest byte has waited.
+// age returns how long the oldest byte has waited, or since when the peer has taken less than a step.
 func (p *output) age(now uint32, tick time.Duration) time.Duration {
-	return time.Duration(now-p.segs[p.head].at) * tick
+	return time.Duration(min(now-p.segs[p.head].at, now-p.moved)) * tick
 }
 
 // Sent says what became of bytes given to a connection.
@@ -116,7 +122,7 @@ func (l *Loop) send(c ID, s *slot, b []byte, shared bool) Sent {
 func (l *Loop) queue(c ID, s *slot, b []byte) {
 	p := l.outputs[c]
 	if p == nil {
-		p = new(output)
+		p = &output{moved: l.wheel.now}
 		l.outputs[c] = p
 		s.flags |= flagOutput
 		l.watch(c, s)
@@ -134,7 +140,7 @@ func (l *Loop) Waiting(c ID) int {
 	return l.outputs[c].bytes
 }
 
-// WaitingSince returns how long the oldest of them has waited.
+// WaitingSince returns how long the oldest of them has waited, or the peer has taken less than 16 KiB, whichever is shorter.
 func (l *Loop) WaitingSince(c ID) time.Duration {
 	if p := l.outputs[c]; p != nil {
 		return p.age(l.wheel.now, l.tick)
@@ -185,6 +191,9 @@ func (l *Loop) onWritable(c ID, s *slot) {
 			return
 		}
 		l.counts.BytesOut.Add(uint64(n))
+		if p.taken += n; p.taken >= step {
+			p.moved, p.taken = l.wheel.now, 0
+		}
 		l.advance(p, n)
 		if p.bytes == 0 {
 			l.drained(c, s)
