@@ -23,12 +23,13 @@ type Config struct {
 	ConnectionRate           float64 // new connections a second that are served; 0: any
 	ConnectionRatePerAddress float64 // of one address
 
-	MaxMessage  int // bytes of a message in either direction
-	MaxBody     int // bytes of a backend body
-	MaxHeader   int // bytes of request line and headers
-	MaxChannels int // channels of a connection
-	MaxPending  int // bytes of output that may wait for one connection
-	MaxBacklog  int // bytes of publications that may wait in one loop before pushes have to wait
+	Memory      int64 // bytes that process and connections may take together (memory.go); 0: no budget
+	MaxMessage  int   // bytes of a message in either direction
+	MaxBody     int   // bytes of a backend body
+	MaxHeader   int   // bytes of request line and headers
+	MaxChannels int   // channels of a connection
+	MaxPending  int   // bytes of output that may wait for one connection
+	MaxBacklog  int   // bytes of publications that may wait in one loop before pushes have to wait
 
 	HeaderTimeout  time.Duration
 	BodyTimeout    time.Duration
@@ -40,12 +41,12 @@ type Config struct {
 
 	HistoryLength int
 	HistoryAge    time.Duration
-	HistoryMemory int64
+	HistoryMemory int64  // bytes of history; 0: its part of Memory
 	SlowReaders   string // resume, drop-oldest or latest: what becomes of readers that are too slow
 	Rules         []Rule // for channels by their names; the first that fits counts
 
 	IDAge    time.Duration // how long message ids are remembered
-	IDMemory int64         // bytes of them
+	IDMemory int64         // bytes of them; 0: their part of Memory
 
 	Log func(format string, args ...any) // nil: nothing is logged
 }
@@ -74,6 +75,7 @@ func (c *Config) check() error {
 		{"max-connections-per-address", int64(c.MaxPerAddress), 0},
 		{"connection-rate", int64(math.Floor(c.ConnectionRate)), 0},
 		{"connection-rate-per-address", int64(math.Floor(c.ConnectionRatePerAddress)), 0},
+		{"memory", c.Memory, 0},
 		{"max-message-size", int64(c.MaxMessage), 1},
 		{"max-body-size", int64(c.MaxBody), 1},
 		{"max-header-size", int64(c.MaxHeader), 256},
@@ -96,8 +98,14 @@ func (c *Config) check() error {
 			return fmt.Errorf("cannot use --%s %d: at least %d is needed", v.flag, v.value, v.min)
 		}
 	}
+	if c.Memory > 0 && c.Memory < leastMemory {
+		return fmt.Errorf("cannot use --memory %d: at least %d is needed", c.Memory, leastMemory)
+	}
 	return nil
 }
+
+// leastMemory is what the process takes by itself, with something to spare.
+const leastMemory = 32 << 20
 
 // mayRead says whether a client without a token may read the channel.
 func (c *Config) mayRead(name []byte) bool {

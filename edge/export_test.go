@@ -7,6 +7,14 @@ func NewLossy(c Config, lose func(*channel.Publication) bool) (*Server, error) {
 	return newServer(c, func(s channel.Sink) channel.Sink { return lossy{s, lose} })
 }
 
+// SetBudget bounds output that waits and input of which a part has come, in bytes. Call it before Start.
+func (s *Server) SetBudget(output, input int64) {
+	s.budget.total, s.budget.output, s.budget.input = 1<<50, output, input
+}
+
+// RSS returns the resident set of the process.
+func RSS() uint64 { return rss() }
+
 type lossy struct {
 	channel.Sink
 	lose func(*channel.Publication) bool

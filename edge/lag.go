@@ -31,7 +31,7 @@ const (
 
 // piece is the limit of what is given from history at once; none when used bytes of it are spent.
 func (r *reactor) piece(used int) channel.Limit {
-	if left := min(replayPiece, r.server.config.MaxPending) - used; left > 0 {
+	if left := min(replayPiece, r.maxPending()) - used; left > 0 {
 		return channel.Limit{Bytes: left}
 	}
 	return channel.Limit{Publications: -1}
@@ -202,7 +202,7 @@ func (r *reactor) tooSlow(c netloop.ID, cl *client, slow channel.Slow) bool {
 		return false
 	}
 	waiting := r.loop.Waiting(c)
-	return slow == channel.SlowLatest && waiting > 0 || waiting > r.server.config.MaxPending/2
+	return slow == channel.SlowLatest && waiting > 0 || waiting > r.maxPending()/2
 }
 
 // checkEach is how many entries are held against their channels in each tick.

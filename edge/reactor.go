@@ -88,16 +88,24 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 		lags: map[netloop.ID][]lag{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
-	r.Tick(time.Now())
+	r.setClock(time.Now())
 	return r
 }
 
 // Tick implements netloop.Handler.
 func (r *reactor) Tick(now time.Time) {
-	r.now = now.UnixMilli()
+	r.setClock(now)
 	if r.loop.Index() == 0 {
 		r.server.housekeep(r.now)
 	}
+	r.retryStalled()
+	r.checkEntries()
+	r.squeeze()
+}
+
+// setClock sets what is told of the time until the next tick.
+func (r *reactor) setClock(now time.Time) {
+	r.now = now.UnixMilli()
 	if s := uint32(r.loop.Now() / time.Second); s != r.seconds || r.seconds == 0 {
 		r.seconds = max(s, 1)
 		for i := range r.clocks {
@@ -105,8 +113,6 @@ func (r *reactor) Tick(now time.Time) {
 			r.clocks[i].Set(now.Unix())
 		}
 	}
-	r.retryStalled()
-	r.checkEntries()
 }
 
 // Open implements netloop.Handler.
@@ -122,6 +128,8 @@ func (r *reactor) Open(c netloop.ID, listener int) {
 		r.loop.Close(c, reasonOf(codes.GoingAway))
 	case listener != backendListener && r.server.engine.Open() > int64(r.server.config.MaxConnections):
 		r.refuse(c, cl, codes.New(codes.TooManyConnections, ""))
+	case listener != backendListener && r.server.spent():
+		r.refuse(c, cl, codes.New(codes.Overloaded, "its memory is spent"))
 	case listener != backendListener && !r.admitted(c, cl):
 	default:
 		r.loop.SetTimer(c, timerHeader, r.server.config.HeaderTimeout)
@@ -213,7 +221,7 @@ func (r *reactor) Stalled(c netloop.ID, _ int, age time.Duration) {
 
 // checkPending ends a connection for which too much output waits.
 func (r *reactor) checkPending(c netloop.ID, cl *client) {
-	if r.loop.Waiting(c) > r.server.config.MaxPending {
+	if r.loop.Waiting(c) > r.maxPending() {
 		r.end(c, cl, codes.SlowConsumer)
 	}
 }
@@ -254,6 +262,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 		delete(r.progress, c)
 	}
 	if p := r.partial[c]; p != nil {
+		r.server.figures.partial.Add(int64(-p.Len()))
 		r.frames.Release(p)
 		delete(r.partial, c)
 	}

@@ -33,6 +33,7 @@ type Server struct {
 	began     time.Time
 	metrics   *metrics
 	admission *admission
+	budget    *budget
 
 	stopOnce sync.Once
 	stopErr  error
@@ -59,11 +60,12 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	if config.Log == nil {
 		config.Log = func(string, ...any) {}
 	}
+	config.split()
 	all, rules, err := config.rules()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config)}
+	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config)}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
@@ -144,6 +146,9 @@ func (s *Server) stop(ctx context.Context) error {
 
 // Busy implements channel.Sink.
 func (s *Server) Busy(loops uint64) bool {
+	if s.outputSpent() {
+		return true
+	}
 	all := s.engine.Loops()
 	for i := range all {
 		if loops&(1<<i) != 0 && all[i].Backlog().Load() > int64(s.config.MaxBacklog) {
@@ -176,6 +181,7 @@ const sweepEach = 2000
 // housekeep runs on loop 0 at every tick.
 func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
+	s.budget.look(s, now)
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)

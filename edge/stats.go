@@ -80,6 +80,10 @@ type StatsMemory struct {
 	Objects    uint64 `json:"heap_objects"`
 	GCs        uint32 `json:"gc_cycles"`
 	Goroutines int    `json:"goroutines"`
+	Used       int64  `json:"used"`   // resident set, and the kernel's part of the connections; measured once a second
+	Budget     int64  `json:"budget"` // --memory
+	Output     int64  `json:"output"` // that waits for readers
+	Input      int64  `json:"input"`  // requests and messages of which a part has come
 }
 
 // Stats collects the figures. It may be called by anybody; it takes about a hundred microseconds.
@@ -116,6 +120,8 @@ func (s *Server) Stats() Stats {
 	}
 	out.Ended = s.ended()
 	out.Memory = memory()
+	out.Memory.Used, out.Memory.Budget = s.budget.used.Load(), s.budget.total
+	out.Memory.Output, out.Memory.Input = s.heldOutput(), s.heldInput()
 	return out
 }
 
@@ -140,7 +146,7 @@ func (s *Server) ended() map[string]uint64 {
 func memory() StatsMemory {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return StatsMemory{rss(), m.HeapAlloc, m.HeapObjects, m.NumGC, runtime.NumGoroutine()}
+	return StatsMemory{RSS: rss(), Heap: m.HeapAlloc, Objects: m.HeapObjects, GCs: m.NumGC, Goroutines: runtime.NumGoroutine()}
 }
 
 // rss returns the resident set in bytes, 0 where /proc does not tell.

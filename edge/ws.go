@@ -89,6 +89,7 @@ func (r *reactor) dataWS(c netloop.ID, cl *client, b []byte) int {
 	p := r.partial[c]
 	if p != nil { // from here on it is the decoder's, which may find that the connection has to end
 		delete(r.partial, c)
+		r.server.figures.partial.Add(int64(-p.Len()))
 	}
 	n, next, code := r.frames.Decode(p, cl.flags&isDeflate != 0, wsframe.Limits{Message: r.server.config.MaxMessage}, b, &r.sink)
 	if _, open := r.loop.Resolve(h); !open {
@@ -97,6 +98,10 @@ func (r *reactor) dataWS(c netloop.ID, cl *client, b []byte) int {
 	}
 	if next != nil {
 		r.partial[c] = next
+		r.server.figures.partial.Add(int64(next.Len()))
+		if code == codes.None && r.server.inputSpent() {
+			code = codes.Overloaded
+		}
 	}
 	if code != codes.None {
 		r.closeWS(c, cl, code.Close(), code)
@@ -154,7 +159,7 @@ func (r *reactor) sendFrame(c netloop.ID, cl *client, op ws.OpCode, payload []by
 	} else {
 		r.scratch = wsframe.AppendFrame(r.scratch[:0], op, payload)
 	}
-	if r.loop.Send(c, r.scratch) == netloop.SentLater && r.loop.Waiting(c) > r.server.config.MaxPending+len(r.scratch) {
+	if r.loop.Send(c, r.scratch) == netloop.SentLater && r.loop.Waiting(c) > r.maxPending()+len(r.scratch) {
 		r.end(c, cl, codes.SlowConsumer)
 	}
 }

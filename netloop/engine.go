@@ -82,7 +82,7 @@ func newLoop(e *Engine, index int) (*Loop, error) {
 		engine: e, index: index, tick: c.Tick,
 		sweepTicks:   max(int(c.Sweep/c.Tick), 1),
 		silenceTicks: uint32(max(c.Silence/c.Tick, 1)),
-		inputs:       map[ID][]byte{}, outputs: map[ID]*output{}, ending: map[ID]Reason{},
+		inputs:       map[ID][]byte{}, outputs: map[ID]*output{}, shared: map[*byte]*buffer{}, ending: map[ID]Reason{},
 		buf: make([]byte, c.ReadSize),
 	}
 	l.wheel.now, l.running = 1, make(chan struct{})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,6 +102,11 @@ func (l *Loop) StopListening() {
 type ListenOptions struct {
 	Backlog int  // of each loop's socket; the kernel cuts it to net.core.somaxconn. 0 means 65535
 	Share   bool // let other processes of this user listen on the same port too
+
+	// PeerTimeout is after how long the kernel gives up a connection whose peer does not acknowledge what was sent, or takes
+	// nothing in (TCP_USER_TIMEOUT, tcp(7); RFC 5482); in milliseconds' grain. 0: by its retries, some 15 minutes. What is
+	// accepted inherits it.
+	PeerTimeout time.Duration
 }
 
 // Listen opens one listening socket a loop on addr ("host:port"; an empty host means every IPv4 and IPv6 address; port 0
@@ -124,6 +130,10 @@ func (e *Engine) Listen(index int, addr string, o ListenOptions) (netip.AddrPort
 	var bound netip.AddrPort
 	for _, l := range e.loops {
 		fd, err := bindSocket(sa, family, true)
+		if err == nil && o.PeerTimeout > 0 {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
+				int(o.PeerTimeout.Milliseconds())))
+		}
 		if err == nil {
 			err = os.NewSyscallError("listen", unix.Listen(fd, o.Backlog))
 		}

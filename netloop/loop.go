@@ -25,8 +25,9 @@ type Loop struct {
 
 	// owned by the loop
 	slots     slab
-	inputs    map[ID][]byte  // bytes that the handler has not taken
-	outputs   map[ID]*output // bytes that the kernel has not taken
+	inputs    map[ID][]byte     // bytes that the handler has not taken
+	outputs   map[ID]*output    // bytes that the kernel has not taken
+	shared    map[*byte]*buffer // those of them that wait for several connections
 	wheel     wheel
 	due       []timeout
 	swept     int
@@ -60,6 +61,8 @@ type Counts struct {
 	Sends      atomic.Uint64 // send(2) calls
 	Shorts     atomic.Uint64 // sends that the kernel did not take whole
 	Waiting    atomic.Int64  // bytes of output waiting now
+	Held       atomic.Int64  // bytes of memory that this takes: what many wait for counts once
+	Untaken    atomic.Int64  // bytes of input that handlers have not taken
 	Turns      atomic.Uint64
 	AcceptHalt atomic.Uint64 // times that accepting stopped for want of descriptors or at the connection limit
 	Closed     [NumReasons]atomic.Uint64

@@ -107,6 +107,13 @@ func (l *Loop) sweep() {
 	}
 }
 
+// EachWaiting calls f for every connection for which output waits, with Waiting. f may end any connection.
+func (l *Loop) EachWaiting(f func(c ID, waiting int)) {
+	for c := range l.outputs { // a map may be changed while it is ranged over
+		f(c, l.Waiting(c))
+	}
+}
+
 // stalled tells the handler of output that waits.
 func (l *Loop) stalled() {
 	for c, p := range l.outputs { // a map may be changed while it is ranged over

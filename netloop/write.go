@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,9 +22,22 @@ type output struct {
 const step = 16 << 10
 
 type segment struct {
-	b  []byte
-	at uint32 // tick at which it began to wait
+	b     []byte
+	owner *buffer // counts who shares the bytes; nil for a copy
+	size  uint32  // of a copy: bytes that keeping it takes
+	at    uint32  // tick at which it began to wait
 }
+
+// buffer is bytes that wait for several connections: they take memory once. It is found by its first byte while anybody has
+// it.
+type buffer struct {
+	first *byte
+	size  int
+	users int
+}
+
+// segmentSize is what a segment takes besides its bytes.
+const segmentSize = int(unsafe.Sizeof(segment{}))
 
 // age returns how long the oldest byte has waited, or since when the peer has taken less than a step.
 func (p *output) age(now uint32, tick time.Duration) time.Duration {
@@ -111,15 +125,43 @@ func (l *Loop) send(c ID, s *slot, b []byte, shared bool) Sent {
 		l.counts.BytesOut.Add(uint64(n))
 		l.counts.Shorts.Add(1)
 	}
-	rest := b[n:]
-	if !shared {
-		rest = append([]byte(nil), rest...)
+	g := segment{b: b[n:], at: l.wheel.now}
+	if shared {
+		g.owner = l.share(b)
+	} else {
+		g.b = append([]byte(nil), g.b...)
+		g.size = uint32(cap(g.b))
+		l.counts.Held.Add(int64(g.size))
 	}
-	l.queue(c, s, rest)
+	l.queue(c, s, g)
 	return SentLater
 }
 
-func (l *Loop) queue(c ID, s *slot, b []byte) {
+// share notes that one more connection needs a buffer.
+func (l *Loop) share(b []byte) *buffer {
+	o := l.shared[&b[0]]
+	if o == nil {
+		o = &buffer{first: &b[0], size: cap(b)}
+		l.shared[o.first] = o
+		l.counts.Held.Add(int64(o.size))
+	}
+	o.users++
+	return o
+}
+
+// forget lets a segment go that waits no longer.
+func (l *Loop) forget(g *segment) {
+	l.counts.Held.Add(-int64(segmentSize) - int64(g.size))
+	if o := g.owner; o != nil {
+		if o.users--; o.users == 0 {
+			l.counts.Held.Add(-int64(o.size))
+			delete(l.shared, o.first)
+		}
+	}
+	*g = segment{}
+}
+
+func (l *Loop) queue(c ID, s *slot, g segment) {
 	p := l.outputs[c]
 	if p == nil {
 		p = &output{moved: l.wheel.now}
@@ -127,17 +169,19 @@ func (l *Loop) queue(c ID, s *slot, b []byte) {
 		s.flags |= flagOutput
 		l.watch(c, s)
 	}
-	p.segs = append(p.segs, segment{b, l.wheel.now})
-	p.bytes += len(b)
-	l.counts.Waiting.Add(int64(len(b)))
+	p.segs = append(p.segs, g)
+	p.bytes += len(g.b)
+	l.counts.Waiting.Add(int64(len(g.b)))
+	l.counts.Held.Add(int64(segmentSize))
 }
 
-// Waiting returns how many bytes of output wait for the peer to read.
+// Waiting returns how many bytes of output wait for the peer to read, 40 more for each piece in which they were given.
 func (l *Loop) Waiting(c ID) int {
 	if l.slots.at(c).flags&flagOutput == 0 {
 		return 0
 	}
-	return l.outputs[c].bytes
+	p := l.outputs[c]
+	return p.bytes + (len(p.segs)-p.head)*segmentSize
 }
 
 // WaitingSince returns how long the oldest of them has waited, or the peer has taken less than 16 KiB, whichever is shorter.
@@ -156,10 +200,10 @@ func (l *Loop) DropWaiting(c ID) int {
 		return 0
 	}
 	dropped := 0
-	for _, g := range p.segs[p.head+1:] {
-		dropped += len(g.b)
+	for i := p.head + 1; i < len(p.segs); i++ {
+		dropped += len(p.segs[i].b)
+		l.forget(&p.segs[i])
 	}
-	clear(p.segs[p.head+1:])
 	p.segs = p.segs[:p.head+1]
 	p.bytes -= dropped
 	l.counts.Waiting.Add(int64(-dropped))
@@ -213,7 +257,7 @@ func (l *Loop) advance(p *output, n int) {
 			return
 		}
 		n -= len(g.b)
-		*g = segment{}
+		l.forget(g)
 		p.head++
 	}
 	if p.head > 256 && p.head > len(p.segs)/2 {
@@ -235,7 +279,11 @@ func (l *Loop) drained(c ID, s *slot) {
 }
 
 func (l *Loop) dropOutput(c ID, s *slot) {
-	l.counts.Waiting.Add(-int64(l.outputs[c].bytes))
+	p := l.outputs[c]
+	l.counts.Waiting.Add(-int64(p.bytes))
+	for i := p.head; i < len(p.segs); i++ {
+		l.forget(&p.segs[i])
+	}
 	delete(l.outputs, c)
 	s.flags &^= flagOutput
 }

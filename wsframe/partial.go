@@ -26,6 +26,14 @@ type Partial struct {
 	released bool
 }
 
+// Len returns how many bytes of the message are kept; 0 for nil.
+func (p *Partial) Len() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.buf)
+}
+
 // keepPartials bounds the spare Partials of a Decoder (about 100 KB).
 const keepPartials = 1024
 

@@ -1,0 +1,165 @@
+package edge
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"encke/codes"
+	"encke/netloop"
+)
+
+// The budget of memory: Config.Memory is split over what grows with use, and each part is bounded where it is asked for more.
+//
+//	connections  1/2   so many are admitted at most (MostConnections); the kernel's part of them counts
+//	history      1/8   the oldest goes (channel.Store)
+//	output       1/8   that waits for readers: from three quarters on each reader may have less of it, at the whole publishers wait
+//	input        1/16  requests and messages of which a part has come: the one that asks for more is refused
+//	message ids  1/64  the oldest are forgotten
+//
+// The rest is for the runtime and for what is in passing. New connections are refused while any part, or the whole as
+// measured, is spent; what is connected is served all the same.
+const (
+	historyShare = 8
+	outputShare  = 8
+	inputShare   = 16
+	idShare      = 64
+
+	// connectionMemory is what a connection is reckoned at, kernel included: 4.2 KB idle (tools/doctor), and a message or two
+	// on its way.
+	connectionMemory = 8 << 10
+	// kernelMemory is what the kernel takes for an idle one of them.
+	kernelMemory = 4100
+	// leastPending is what may wait for one connection when output has spent its part.
+	leastPending = 16 << 10
+)
+
+// MostConnections returns how many connections fit into a budget of memory.
+func MostConnections(memory int64) int { return int(memory / 2 / connectionMemory) }
+
+// budget watches the parts that are measured. Loop 0 looks at them at every tick; anybody may ask.
+type budget struct {
+	// immutable; 0: any amount
+	total, output, input int64
+	maxPending           int64
+
+	// atomic
+	pending atomic.Int64 // bytes that may wait for one connection now
+	full    atomic.Bool  // the whole, as measured
+	used    atomic.Int64 // the whole, as measured
+
+	// owned by loop 0
+	measureAt int64
+	waited    bool // publishers have had to wait for output
+}
+
+func newBudget(c *Config) *budget {
+	b := &budget{total: c.Memory, output: c.Memory / outputShare, input: c.Memory / inputShare, maxPending: int64(c.MaxPending)}
+	b.pending.Store(b.maxPending)
+	return b
+}
+
+// split gives history and ids their parts of the budget where no bound of their own is set.
+func (c *Config) split() {
+	if c.HistoryMemory == 0 {
+		c.HistoryMemory = c.Memory / historyShare
+	}
+	if c.IDMemory == 0 {
+		c.IDMemory = c.Memory / idShare
+	}
+}
+
+// look holds the parts against what is used now.
+func (b *budget) look(s *Server, now int64) {
+	if b.total == 0 {
+		return
+	}
+	output := s.heldOutput()
+	b.pending.Store(b.perConnection(output))
+	waited := b.waited
+	if b.waited = output > b.output; waited && !b.waited {
+		s.wakeStalled()
+	}
+	if now >= b.measureAt {
+		b.measureAt = now + 1000
+		used := measured(s.engine.Open())
+		b.used.Store(used)
+		b.full.Store(used > b.total)
+	}
+}
+
+// perConnection is what may wait for one connection: less and less from three quarters of the output's part on.
+func (b *budget) perConnection(output int64) int64 {
+	squeezed := b.output / 4 * 3
+	if output <= squeezed {
+		return b.maxPending
+	}
+	left := max(b.output-output, 0)
+	return max(int64(float64(b.maxPending)*float64(left)/float64(b.output-squeezed)), min(leastPending, b.maxPending))
+}
+
+// spent says whether no new connection is to be served.
+func (s *Server) spent() bool { return s.budget.full.Load() || s.outputSpent() || s.inputSpent() }
+
+// outputSpent says whether no publication is to be taken, since output that waits has spent its part.
+func (s *Server) outputSpent() bool { return s.budget.output > 0 && s.heldOutput() > s.budget.output }
+
+// inputSpent says whether no connection may have more of a request or message buffered.
+func (s *Server) inputSpent() bool { return s.budget.input > 0 && s.heldInput() > s.budget.input }
+
+// measured is what the process takes, with the kernel's part of its connections: resident set, sockets, and buffers of TCP
+// (all of the network namespace).
+func measured(open int64) int64 {
+	return int64(rss()) + open*kernelMemory + tcpBuffers()
+}
+
+// tcpBuffers returns the bytes in TCP's buffers, 0 where /proc does not tell.
+func tcpBuffers() int64 {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if tcp, is := strings.CutPrefix(line, "TCP:"); is {
+			_, mem, _ := strings.Cut(tcp, " mem ")
+			pages, _ := strconv.ParseInt(strings.TrimSpace(mem), 10, 64)
+			return pages * int64(os.Getpagesize())
+		}
+	}
+	return 0
+}
+
+// heldOutput is the memory that output takes which waits for readers.
+func (s *Server) heldOutput() (n int64) {
+	for _, l := range s.engine.Loops() {
+		n += l.Counts().Held.Load()
+	}
+	return n
+}
+
+// heldInput is the memory that requests and messages take of which a part has come.
+func (s *Server) heldInput() int64 {
+	n := s.figures.partial.Load()
+	for _, l := range s.engine.Loops() {
+		n += l.Counts().Untaken.Load()
+	}
+	return n
+}
+
+// maxPending is how many bytes may wait for one connection now.
+func (r *reactor) maxPending() int { return int(r.server.budget.pending.Load()) }
+
+// squeeze ends the readers for whom more waits than is allowed now, when output is running out of memory.
+func (r *reactor) squeeze() {
+	most := r.maxPending()
+	if most >= r.server.config.MaxPending {
+		return
+	}
+	r.loop.EachWaiting(func(c netloop.ID, waiting int) {
+		cl := r.clients.at(c)
+		if waiting > most && cl.flags&onBackend == 0 && !r.loop.Finishing(c) {
+			r.end(c, cl, codes.SlowConsumer)
+		}
+	})
+}

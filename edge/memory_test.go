@@ -1,0 +1,134 @@
+package edge_test
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"encke/edge"
+
+	"github.com/gobwas/ws"
+)
+
+// budgeted is a rig with a budget for output and input.
+func budgeted(t *testing.T, output, input int64, change func(*edge.Config)) *rig {
+	return newRigOf(t, change, func(c edge.Config) (*edge.Server, error) {
+		s, err := edge.New(c)
+		if err == nil {
+			s.SetBudget(output, input)
+		}
+		return s, err
+	})
+}
+
+// TestOutputStaysWithinItsBudget: readers that never read, each on a channel of its own so that nothing is shared, are ended
+// before they take more than output may; who reads is not.
+func TestOutputStaysWithinItsBudget(t *testing.T) {
+	const budget = 8 << 20
+	r := budgeted(t, budget, 1<<30, func(c *edge.Config) { c.MaxPending = 4 << 20 })
+	good := newWS(t, r.public, "/ws?channels=good")
+	good.text()
+	const bad = 6
+	for i := range bad {
+		name := fmt.Sprint("bad", i)
+		openSlow(t, r, "ws", name)
+		r.subscribers(t, name, 1)
+	}
+	most := int64(0)
+	for n := range 400 { // of 60 KB to each of them: some 24 MB, of which the kernel takes a part
+		for i := range bad {
+			r.fill(t, fmt.Sprint("bad", i), 1, 60_000)
+		}
+		most = max(most, r.Stats().Memory.Output)
+		r.push(t, "good", fmt.Sprint(n))
+		if w := good.text(); w.Offset != uint64(n+1) {
+			t.Fatalf("the good one got %d after %d", w.Offset, n)
+		}
+	}
+	if most > budget+bad*100_000 || most < budget/2 {
+		t.Errorf("at most %d bytes waited, the budget is %d", most, budget)
+	}
+	waitFor(t, "the bad ones to be ended", func() bool { return r.Stats().Ended["slow_consumer"] > 0 })
+}
+
+// TestInputStaysWithinItsBudget: messages and requests of which a part has come are refused when they take too much.
+func TestInputStaysWithinItsBudget(t *testing.T) {
+	const budget = 2 << 20
+	r := budgeted(t, 1<<30, budget, nil)
+	good := newWS(t, r.public, "/ws?channels=good")
+	good.text()
+	part := string(ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(ws.OpText, false, make([]byte, 60_000)))))
+	var all []*wsPeer
+	for range 60 {
+		all = append(all, newWS(t, r.public, "/ws"))
+	}
+	for _, p := range all { // 3.6 MB
+		p.write(part)
+	}
+	waitFor(t, "the input", func() bool { return r.Stats().Memory.Input > budget-128<<10 })
+	for range 10 {
+		p := newPeer(t, r.backend)
+		p.write("POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat("x", 50_000))
+		if text := p.want(503); !strings.Contains(text, "overloaded") {
+			t.Error(text)
+		}
+	}
+	waitFor(t, "some to be refused", func() bool { return r.Stats().Ended["overloaded"] > 10 })
+	if n := r.Stats().Memory.Input; n > budget+128<<10 {
+		t.Errorf("%d bytes of input, the budget is %d", n, budget)
+	}
+	if w := good.command(`{"id":1,"ping":{}}`); string(w.ID) != "1" {
+		t.Errorf("%+v", w)
+	}
+	for _, p := range all {
+		p.Close()
+	}
+	waitFor(t, "the input to be gone", func() bool { return r.Stats().Memory.Input == 0 })
+	r.push(t, "good", "goes on")
+	good.text()
+}
+
+// TestMemorySpent: when all of the budget is used, new connections are refused, and what is connected is served.
+func TestMemorySpent(t *testing.T) {
+	debug.FreeOSMemory()
+	r := newRig(t, func(c *edge.Config) { c.Memory = int64(edge.RSS()) + 100<<20 })
+	p := newWS(t, r.public, "/ws?channels=a")
+	p.text()
+	ballast := make([]byte, 300<<20)
+	for i := 0; i < len(ballast); i += 4096 {
+		ballast[i] = 1
+	}
+	status := func() int {
+		res, err := http.Get("http://" + r.public + "/poll?channels=a&wait=0")
+		if err != nil {
+			return 0
+		}
+		defer res.Body.Close()
+		if res.StatusCode == 503 && res.Header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+		return res.StatusCode
+	}
+	http.DefaultClient.CloseIdleConnections()
+	waitFor(t, "503", func() bool { http.DefaultClient.CloseIdleConnections(); return status() == 503 })
+	r.push(t, "a", "to who is connected")
+	if w := p.text(); w.Offset != 1 {
+		t.Errorf("%+v", w)
+	}
+	if ballast[4096] != 1 {
+		t.Fatal()
+	}
+	ballast = nil
+	debug.FreeOSMemory()
+	waitFor(t, "200 again", func() bool { http.DefaultClient.CloseIdleConnections(); return status() == 200 })
+}
+
+func TestMostConnections(t *testing.T) {
+	for memory, want := range map[int64]int{1 << 30: 65536, 16 << 30: 1 << 20} {
+		if got := edge.MostConnections(memory); got != want {
+			t.Errorf("%d connections in %d bytes, want %d", got, memory, want)
+		}
+	}
+}
