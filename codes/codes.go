@@ -43,6 +43,7 @@ const (
 	EmptyMessage
 	MessageTooLarge
 	BadID
+	BadTTL
 	IDReused
 	Conflict
 
@@ -51,6 +52,7 @@ const (
 	BadCommand
 	AlreadySubscribed
 	NotSubscribed
+	TooManyCommands
 	Forbidden
 
 	Normal
@@ -110,6 +112,7 @@ var table = [numCodes]entry{
 	EmptyMessage:      {"empty_message", 400, 0, "a message has at least one byte"},
 	MessageTooLarge:   {"message_too_large", 413, 0, "the message is longer than --max-message-size"},
 	BadID:             {"bad_id", 400, 0, "a message id is 1 to 128 printable ASCII characters"},
+	BadTTL:            {"bad_ttl", 400, 0, "a ttl is a time above 0: seconds, or a number with a unit (30s, 500ms)"},
 	IDReused:          {"id_reused", 409, 0, "this id was given to another message of this channel"},
 	Conflict:          {"conflict", 412, 0, "the channel is not at the expected position"},
 	BadHandshake:      {"bad_handshake", 400, 0, "this is no WebSocket handshake: Upgrade, Connection or Sec-WebSocket-Key is missing or malformed"},
@@ -117,6 +120,7 @@ var table = [numCodes]entry{
 	BadCommand:        {"bad_command", 0, 4104, "a command is a JSON object with one of subscribe, unsubscribe, publish, ping"},
 	AlreadySubscribed: {"already_subscribed", 0, 4105, "this connection is subscribed to that channel"},
 	NotSubscribed:     {"not_subscribed", 0, 4106, "this connection is not subscribed to that channel"},
+	TooManyCommands:   {"too_many_commands", 0, 4107, "commands come faster than --command-rate allows"},
 	Forbidden:         {"forbidden", 403, 1008, "this is not allowed"},
 
 	Normal:          {"normal", 0, 1000, "the end was asked for"},

@@ -96,12 +96,16 @@ func (r *reactor) push(q *request, name []byte) {
 		}
 	}
 	m := channel.Message{Event: string(event), Type: pushedType(q), Data: q.Body(), ID: q.Header.Peek("Idempotency-Key")}
+	var err *codes.Error
 	if text := q.Header.Peek("Encke-Expect"); len(text) > 0 {
-		var err *codes.Error
-		if m.Expect, err = expectation(text); err != nil {
-			r.fail(q, err)
-			return
-		}
+		m.Expect, err = expectation(text)
+	}
+	if text := q.Header.Peek("Encke-TTL"); len(text) > 0 && err == nil {
+		m.TTL, err = parseTTL(text)
+	}
+	if err != nil {
+		r.fail(q, err)
+		return
 	}
 	res, err := r.publish(name, &m)
 	switch {

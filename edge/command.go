@@ -53,11 +53,7 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 	case n != 1:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.BadCommand, strconv.Itoa(n)+" commands in one object"))
 	case cmd.Ping != nil:
-		r.reply(c, cl, cmd.ID, func(b []byte) []byte {
-			b = append(b, `"pong":{"time":`...)
-			b = strconv.AppendInt(b, r.now, 10)
-			return append(b, '}')
-		})
+		r.reply(c, cl, cmd.ID, r.appendPong)
 	case cmd.Publish != nil:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.Forbidden, "clients may not publish; the backend does"))
 	case cmd.Subscribe != nil:

@@ -22,6 +22,7 @@ type Config struct {
 
 	ConnectionRate           float64 // new connections a second that are served; 0: any
 	ConnectionRatePerAddress float64 // of one address
+	CommandRate              float64 // commands a second of one client, ten times as many at once; 0: any
 
 	Memory      int64 // bytes that process and connections may take together (memory.go); 0: no budget
 	MaxMessage  int   // bytes of a message in either direction
@@ -55,7 +56,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Listen: ":8080", Backend: "127.0.0.1:8081", Loops: 1, MaxConnections: 10000,
-		MaxMessage: 64 << 10, MaxBody: 8 << 20, MaxHeader: 8 << 10, MaxChannels: 128,
+		CommandRate: 100, MaxMessage: 64 << 10, MaxBody: 8 << 20, MaxHeader: 8 << 10, MaxChannels: 128,
 		MaxPending: 1 << 20, MaxBacklog: 64 << 10,
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
 		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
@@ -76,6 +77,7 @@ func (c *Config) check() error {
 		{"connection-rate", int64(math.Floor(c.ConnectionRate)), 0},
 		{"connection-rate-per-address", int64(math.Floor(c.ConnectionRatePerAddress)), 0},
 		{"memory", c.Memory, 0},
+		{"command-rate", int64(math.Floor(c.CommandRate)), 0},
 		{"max-message-size", int64(c.MaxMessage), 1},
 		{"max-body-size", int64(c.MaxBody), 1},
 		{"max-header-size", int64(c.MaxHeader), 256},

@@ -1,6 +1,9 @@
 package edge
 
-import "encke/channel"
+import (
+	"encke/channel"
+	"encke/netloop"
+)
 
 // NewLossy is New with a fault between the store and the loops: publications for which lose is true reach none.
 func NewLossy(c Config, lose func(*channel.Publication) bool) (*Server, error) {
@@ -10,6 +13,16 @@ func NewLossy(c Config, lose func(*channel.Publication) bool) (*Server, error) {
 // SetBudget bounds output that waits and input of which a part has come, in bytes. Call it before Start.
 func (s *Server) SetBudget(output, input int64) {
 	s.budget.total, s.budget.output, s.budget.input = 1<<50, output, input
+}
+
+// Paces returns how many clients' paces are remembered. It asks the loops.
+func (s *Server) Paces() (n int) {
+	for _, l := range s.engine.Loops() {
+		got := make(chan int)
+		l.Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) { got <- len(r.paces) }})
+		n += <-got
+	}
+	return n
 }
 
 // RSS returns the resident set of the process.
@@ -45,6 +58,7 @@ func (s *Server) Tables() map[string]int {
 		add("stalled", len(r.stalled))
 		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
+		add("paces", len(r.paces))
 		add("chased", len(r.chased))
 		add("channels", len(r.byChannel))
 		add("active", len(r.active)-r.activeHead)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bytes"
+	"strconv"
 
 	"encke/codes"
 	"encke/longpoll"
@@ -175,6 +176,8 @@ func (r *reactor) servePublic(q *request) {
 		serve = r.serveStream
 	case "/poll":
 		serve = r.servePoll
+	case "/ping":
+		serve = r.servePing
 	case "/echo":
 		if r.server.config.Echo {
 			serve = r.serveEcho
@@ -198,6 +201,17 @@ func (r *reactor) servePublic(q *request) {
 
 // preflight is what OPTIONS says besides.
 var preflight = append([]byte("Allow: GET, HEAD, OPTIONS\r\n"), longpoll.CORSPreflight...)
+
+// servePing answers the ping of a client whose transport has none.
+func (r *reactor) servePing(q *request) {
+	r.body = append(r.appendPong(append(r.body[:0], '{')), '}')
+	r.answerJSON(q, 200, r.body)
+}
+
+func (r *reactor) appendPong(dst []byte) []byte {
+	dst = append(dst, `"pong":{"time":`...)
+	return append(strconv.AppendInt(dst, r.now, 10), '}')
+}
 
 func (r *reactor) servePage(q *request) {
 	r.answer(q, longpoll.Response{Status: 200, Type: "text/html; charset=utf-8", Body: r.server.config.Page})

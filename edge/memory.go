@@ -68,6 +68,9 @@ func (c *Config) split() {
 	if c.IDMemory == 0 {
 		c.IDMemory = c.Memory / idShare
 	}
+	if c.IDMemory == 0 { // no budget: ids alone must not grow without end
+		c.IDMemory = 64 << 20
+	}
 }
 
 // look holds the parts against what is used now.

@@ -18,6 +18,7 @@ type publishObject struct {
 	Event    string          `json:"event"`
 	ID       *string         `json:"id"`
 	Expect   *string         `json:"expect"`
+	TTL      json.RawMessage `json:"ttl"`
 	Data     json.RawMessage `json:"data"`
 }
 
@@ -29,10 +30,24 @@ func (o *publishObject) message() (m channel.Message, err *codes.Error) {
 			return m, codes.New(codes.BadID, "")
 		}
 	}
+	if len(o.TTL) > 0 {
+		if m.TTL, err = parseTTL(bytes.Trim(o.TTL, `"`)); err != nil {
+			return m, err
+		}
+	}
 	if o.Expect != nil {
 		m.Expect, err = expectation([]byte(*o.Expect))
 	}
 	return m, err
+}
+
+// parseTTL reads for how long a message may be given to those who come for it later, in milliseconds.
+func parseTTL(text []byte) (int64, *codes.Error) {
+	d, err := parseTime(text)
+	if err != nil || d < time.Millisecond {
+		return 0, codes.New(codes.BadTTL, quoted(text))
+	}
+	return d.Milliseconds(), nil
 }
 
 // expectation reads the position that a channel is expected to be at. FromNow would expect nothing.

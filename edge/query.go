@@ -125,15 +125,20 @@ func parseWait(q *request) (time.Duration, *codes.Error) {
 	if !given {
 		return defaultWait, nil
 	}
-	s := string(text)
-	if n := len(s); n > 0 && s[n-1] >= '0' && s[n-1] <= '9' {
-		s += "s"
-	}
-	d, err := time.ParseDuration(s)
+	d, err := parseTime(text)
 	if err != nil || d < 0 || d > maxWait {
 		return 0, codes.New(codes.BadWait, quoted(text))
 	}
 	return d, nil
+}
+
+// parseTime reads a time: a number alone is seconds.
+func parseTime(text []byte) (time.Duration, error) {
+	s := string(text)
+	if n := len(s); n > 0 && s[n-1] >= '0' && s[n-1] <= '9' {
+		s += "s"
+	}
+	return time.ParseDuration(s)
 }
 
 // headerList returns the values of a header that may stand on several lines, as one list (RFC 9110 section 5.3).

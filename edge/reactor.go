@@ -30,6 +30,7 @@ type reactor struct {
 	many     map[netloop.ID][]uint32           // entries of connections with several channels
 	batches  map[netloop.ID]*batch             // pushes of many lines that are under way
 	origins  map[netloop.ID]netip.Addr         // of connections that admission counts
+	paces    map[netloop.ID]pace               // of clients that have given commands lately
 	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
 	waits    map[netloop.Handle]int64          // until when such a push may wait
 	again    bool                              // one of them waits for its turn only
@@ -75,6 +76,7 @@ const (
 	mailAnswer                        // To, Val *answer: made outside the loop
 	mailWake                          // look at stalled pushes
 	mailDrain                         // end every connection in order
+	mailAsk                           // Val func(*reactor): a question from outside
 )
 
 // reasonOf is the netloop.Reason under which connections ended for that code are counted.
@@ -85,7 +87,7 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 		server: s, loop: l, epoch: s.store.Epoch().String(), http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
 		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
-		lags: map[netloop.ID][]lag{}, byChannel: map[uint64]*entry{},
+		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
 	r.setClock(time.Now())
@@ -101,6 +103,7 @@ func (r *reactor) Tick(now time.Time) {
 	r.retryStalled()
 	r.checkEntries()
 	r.squeeze()
+	r.forgetPaces()
 }
 
 // setClock sets what is told of the time until the next tick.
@@ -267,6 +270,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 		delete(r.partial, c)
 	}
 	delete(r.batches, c)
+	delete(r.paces, c)
 	if len(r.waits) > 0 { // it may have gone between being resumed and being shown its request
 		delete(r.waits, r.loop.Handle(c))
 	}
@@ -309,6 +313,8 @@ func (r *reactor) act(m netloop.Mail) {
 		r.retryStalled()
 	case mailDrain:
 		r.drain()
+	case mailAsk:
+		m.Val.(func(*reactor))(r)
 	}
 }
 

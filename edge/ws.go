@@ -144,7 +144,7 @@ func (s *frameSink) Message(op ws.OpCode, payload []byte) bool {
 		r.server.figures.commands.Add(1)
 		if op == ws.OpBinary {
 			r.replyError(s.c, s.cl, nil, codes.New(codes.BadCommand, "a binary frame"))
-		} else {
+		} else if r.paced(s.c, s.cl) {
 			r.command(s.c, s.cl, payload)
 		}
 	}

@@ -44,6 +44,10 @@ func (m Memory) String() string {
 		gib(m.Need()), gib(m.User), gib(m.Kernel), gib(BaseBytes), gib(m.Active), m.Limit, gib(m.Total), gib(m.Free))
 }
 
+// MemoryTotal returns the bytes of memory of the machine or of this process's cgroup, whichever is less; 0 when neither is
+// known.
+func (s Source) MemoryTotal() int64 { return s.memory(0).Total }
+
 func (s Source) memory(n int) Memory {
 	m := Memory{User: int64(n) * UserBytes, Kernel: int64(n) * KernelBytes, Active: int64(n) * SentBytes,
 		Total: s.meminfo("MemTotal"), Free: s.meminfo("MemAvailable"), Limit: "the machine"}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"encke/edge"
+	"encke/page"
+	"encke/tools/doctor"
+
+	"github.com/BurntSushi/toml"
+	"github.com/docker/go-units"
+	"github.com/spf13/pflag"
+)
+
+// settings are everything that `encke serve` can be told. A setting has one name: --max-pending on the command line,
+// ENCKE_MAX_PENDING in the environment, max-pending in the file; the first of these that has it counts.
+type settings struct {
+	edge.Config
+	file  string
+	check bool
+	dev   bool
+	drain time.Duration
+}
+
+// parseServe reads the settings of `encke serve`.
+func parseServe(args []string) (s settings, err error) {
+	s.Config = edge.Defaults()
+	s.Loops = min(runtime.GOMAXPROCS(0), 64)
+	s.MaxConnections, s.HistoryMemory, s.IDMemory = 0, 0, 0
+	s.Memory = doctor.Here().MemoryTotal() / 4 * 3
+	f := s.flags()
+	if err = f.Parse(args); err != nil {
+		return
+	}
+	if f.NArg() > 0 {
+		return s, fmt.Errorf("cannot use argument %q: flags only", f.Arg(0))
+	}
+	if err = s.environment(f); err != nil {
+		return
+	}
+	if s.file != "" {
+		if err = s.load(f); err != nil {
+			return s, fmt.Errorf("cannot use %s: %w", s.file, err)
+		}
+	}
+	if s.MaxConnections == 0 {
+		s.MaxConnections = descriptors() - 64
+		if s.Memory > 0 {
+			s.MaxConnections = min(s.MaxConnections, edge.MostConnections(s.Memory))
+		}
+	}
+	if s.dev {
+		s.Page = page.HTML
+		s.Anonymous = append(s.Anonymous, "*")
+	}
+	return
+}
+
+// flags defines the settings. encke.example.toml explains them; a test holds the two against each other.
+func (s *settings) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.Usage = func() {
+		fmt.Printf("Run the server. Clients connect to --listen, the backend pushes to --backend. Each setting may also stand in the\n"+
+			"environment (ENCKE_MAX_PENDING for --max-pending) or in a file (see encke.example.toml).\n\nFlags of encke serve:\n%s", f.FlagUsages())
+	}
+	f.StringVar(&s.file, "config", "", "`file` of settings, TOML; it alone can have rules for channels")
+	f.BoolVar(&s.check, "check", false, "say whether the settings can be used, and end")
+	f.StringVar(&s.Listen, "listen", s.Listen, "public `address` for clients, host:port; without a host every IPv4 and IPv6 address")
+	f.StringVar(&s.Backend, "backend", s.Backend, "backend `address` for pushes, figures and health; keep it away from clients")
+	f.BoolVar(&s.dev, "dev", false, "for trying out: clients without a token may read every channel, and / shows the live page")
+	f.StringSliceVar(&s.Anonymous, "anonymous", nil, "`channels` that clients without a token may read: names, or a prefix and *; none by default")
+	f.IntVar(&s.Loops, "loops", s.Loops, "event loops, 1 to 64; by default one for each processor")
+	size(f, &s.Memory, "memory", "`bytes` that server and connections may take together; by default three quarters of what machine or cgroup have; 0: no budget")
+	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections, "connections held at once; more get 503; 0: what descriptors (less 64) and half of --memory allow")
+	f.IntVar(&s.MaxPerAddress, "max-connections-per-address", s.MaxPerAddress, "connections of one address (of IPv6 the first 64 bits); more get 429; 0: any number")
+	f.Float64Var(&s.ConnectionRate, "connection-rate", s.ConnectionRate, "new connections a second that are served; more get 429; 0: any number")
+	f.Float64Var(&s.ConnectionRatePerAddress, "connection-rate-per-address", s.ConnectionRatePerAddress, "new connections a second of one address; 0: any number")
+	f.Float64Var(&s.CommandRate, "command-rate", s.CommandRate, "commands a second of one client, ten times as many at once; 0: any number")
+	size(f, &s.MaxMessage, "max-message-size", "`bytes` of one message, from clients or the backend")
+	size(f, &s.MaxBody, "max-body-size", "`bytes` of one backend request's body, e.g. a batch")
+	size(f, &s.MaxHeader, "max-header-size", "`bytes` of request line and headers together")
+	f.IntVar(&s.MaxChannels, "max-channels", s.MaxChannels, "channels of one connection")
+	f.StringVar(&s.SlowReaders, "slow-readers", s.SlowReaders, "what becomes of a reader that is too slow: `policy` resume (it is disconnected and comes back with its position), drop-oldest (it goes on with what is kept, and is told of the gap) or latest (it gets the newest only)")
+	size(f, &s.MaxPending, "max-pending", "`bytes` that may wait for one reader before it is too slow")
+	size(f, &s.MaxBacklog, "max-backlog", "`bytes` of publications that may wait in one loop before pushes have to wait")
+	f.DurationVar(&s.HeaderTimeout, "header-timeout", s.HeaderTimeout, "time for a request's headers to arrive")
+	f.DurationVar(&s.BodyTimeout, "body-timeout", s.BodyTimeout, "time for a request's body to arrive")
+	f.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "time that a keep-alive connection may be idle between requests")
+	f.DurationVar(&s.WriteTimeout, "write-timeout", s.WriteTimeout, "time in which a reader for whom output waits must take 16 KiB of it, or it is disconnected")
+	f.DurationVar(&s.PublishTimeout, "publish-timeout", s.PublishTimeout, "time that a push may wait for loops that are behind before it gets 503")
+	f.DurationVar(&s.PingInterval, "ping-interval", s.PingInterval, "silence after which a WebSocket is pinged, and interval of the heartbeats of streams")
+	f.DurationVar(&s.ReturnWithin, "return-within", s.ReturnWithin, "at shutdown clients are told to come back at a random time within this; 0: as long as 5,000 a second take")
+	f.IntVar(&s.HistoryLength, "history-length", s.HistoryLength, "publications kept in each channel; 0 keeps none")
+	f.DurationVar(&s.HistoryAge, "history-age", s.HistoryAge, "how long publications are kept; 0: any time")
+	size(f, &s.HistoryMemory, "history-memory", "`bytes` of all history together; the oldest goes first; 0: an eighth of --memory")
+	f.DurationVar(&s.IDAge, "message-id-age", s.IDAge, "how long ids given by publishers are remembered, so that a push made again is stored once; 0: not at all")
+	size(f, &s.IDMemory, "message-id-memory", "`bytes` of all such ids together; beyond it the oldest are forgotten; 0: a 64th of --memory")
+	f.DurationVar(&s.drain, "drain-timeout", 10*time.Second, "time for connections to end in order at SIGTERM or SIGINT")
+	f.BoolVar(&s.Echo, "echo", false, "serve /echo, a WebSocket echo for conformance suites and latency probes")
+	f.BoolVar(&s.SharePort, "share-port", false, "let several encke processes listen on the same ports (SO_REUSEPORT)")
+	return f
+}
+
+// bytesValue is a flag of bytes: a number, or one with a unit, of 1024 each (64KiB, 64k, 1.5g).
+type bytesValue[T int | int64] struct{ v *T }
+
+func size[T int | int64](f *pflag.FlagSet, v *T, name, usage string) {
+	f.Var(bytesValue[T]{v}, name, usage)
+}
+
+func (b bytesValue[T]) Type() string { return "bytes" }
+
+func (b bytesValue[T]) String() string {
+	switch {
+	case b.v == nil || *b.v == 0:
+		return "0"
+	case *b.v%1024 != 0:
+		return strconv.FormatInt(int64(*b.v), 10)
+	}
+	return strings.ReplaceAll(units.CustomSize("%.10g%s", float64(*b.v), 1024, []string{"", "KiB", "MiB", "GiB", "TiB"}), " ", "")
+}
+
+func (b bytesValue[T]) Set(text string) error {
+	n, err := units.RAMInBytes(text)
+	if err != nil {
+		return fmt.Errorf("bytes are a number, or one with a unit, like 64KiB")
+	}
+	*b.v = T(n)
+	return nil
+}
+
+// variable is the name of a setting in the environment.
+func variable(flag string) string {
+	return "ENCKE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// environment sets what the command line has not.
+func (s *settings) environment(f *pflag.FlagSet) (err error) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		text, there := os.LookupEnv(variable(flag.Name))
+		if !there || flag.Changed || err != nil {
+			return
+		}
+		if e := f.Set(flag.Name, text); e != nil {
+			err = fmt.Errorf("cannot use %s: %w", variable(flag.Name), e)
+		}
+	})
+	return err
+}
+
+// load sets from the file what neither command line nor environment have.
+func (s *settings) load(f *pflag.FlagSet) error {
+	var all map[string]any
+	if _, err := toml.DecodeFile(s.file, &all); err != nil {
+		return err
+	}
+	for name, value := range all {
+		if name == "channel" {
+			continue
+		}
+		flag := f.Lookup(name)
+		if flag == nil || name == "config" || name == "check" {
+			return fmt.Errorf("there is no setting %q", name)
+		}
+		if flag.Changed {
+			continue
+		}
+		if err := f.Set(name, written(value)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s.loadRules()
+}
+
+// written is a value of the file as it would be written on the command line.
+func written(value any) string {
+	list, is := value.([]any)
+	if !is {
+		return fmt.Sprint(value)
+	}
+	var items []string
+	for _, v := range list {
+		items = append(items, fmt.Sprint(v))
+	}
+	return strings.Join(items, ",")
+}
+
+// loadRules reads the rules for channels.
+func (s *settings) loadRules() error {
+	var file struct {
+		Channel []struct {
+			Pattern       string         `toml:"pattern"`
+			HistoryLength *int           `toml:"history-length"`
+			HistoryAge    *time.Duration `toml:"history-age"`
+			SlowReaders   *string        `toml:"slow-readers"`
+		} `toml:"channel"`
+	}
+	meta, err := toml.DecodeFile(s.file, &file)
+	if err != nil {
+		return err
+	}
+	for _, key := range meta.Undecoded() {
+		if key[0] == "channel" {
+			return fmt.Errorf("there is no setting %q for channels", strings.Join(key[1:], "."))
+		}
+	}
+	for _, c := range file.Channel {
+		s.Rules = append(s.Rules, edge.Rule{Pattern: c.Pattern, HistoryLength: c.HistoryLength, HistoryAge: c.HistoryAge, SlowReaders: c.SlowReaders})
+	}
+	return nil
+}
