@@ -62,7 +62,7 @@ func (l *link) comeBack() (channels []string, asks []ask, header string, err err
 // begin asks for an endless answer and returns its body.
 func (l *link) begin(path string, asks []ask, header string) (*bufio.Reader, error) {
 	version := "1.1"
-	if l.run.scenario.Only != "" || l.rng.IntN(8) == 0 {
+	if l.run.scenario.Unchunked || l.rng.IntN(8) == 0 {
 		version = "1.0" // not chunked
 	}
 	request := asks

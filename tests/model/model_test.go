@@ -45,8 +45,8 @@ var scenarios = []Scenario{
 		Args: []string{"--max-pending", "65536", "--ping-interval", "1s", "--write-timeout", "2s"}},
 	{Name: "kills", Keeps: Forever, Channels: names("k", 12), Most: 12, Clients: 80, Publishers: 3, Batch: 8,
 		Pause: 30 * time.Millisecond, Life: time.Second, Lanes: 4, BackLanes: 1, Direct: 0.4, Weight: 3, Tells: true, KillEvery: 1500 * time.Millisecond},
-	{Name: "throughput", Keeps: 3000, Channels: names("b", 40), Most: 30, Clients: 60, Publishers: 3, Batch: 100,
-		Pause: 60 * time.Millisecond, Life: 4 * time.Second, Lanes: 2, BackLanes: 0, Direct: 0.95, Weight: 3},
+	{Name: "throughput", Keeps: 3000, Channels: names("b", 40), Most: 30, Clients: 80, Publishers: 3, Batch: 200,
+		Pause: 30 * time.Millisecond, Life: 4 * time.Second, Lanes: 2, BackLanes: 0, Direct: 0.95, Weight: 3},
 }
 
 // number reads a number from the environment.

@@ -27,7 +27,8 @@ type Scenario struct {
 	BackLanes int           // proxies before the backend listener
 	Direct    float64       // share of the connections that go through no proxy
 	KillEvery time.Duration // on average; 0: never
-	Only      string        // the only transport
+	Only      string        // the only transport; "" for all of them
+	Unchunked bool          // HTTP/1.0 for every stream
 
 	Weight int  // share of the whole time
 	Tells  bool // gaps must be told, otherwise it shows nothing
@@ -42,6 +43,7 @@ type Run struct {
 	tally    *Tally
 
 	lanes, backLanes []*lane
+	ways             []string // addresses that are not the server's own, which clients go to
 
 	once  sync.Once
 	stop  chan struct{}    // closed when everybody is to come to an end
@@ -80,7 +82,7 @@ func NewRun(s *Scenario, seed uint64, binary string) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.lanes = append(r.lanes, l)
+		r.lanes, r.ways = append(r.lanes, l), append(r.ways, l.address)
 	}
 	for i := range s.BackLanes {
 		l, err := newLane(fmt.Sprint("backlane", i), r.server.Backend, r.rng(2000+uint64(i)))
@@ -94,10 +96,10 @@ func NewRun(s *Scenario, seed uint64, binary string) (*Run, error) {
 
 // way chooses how a client reaches the server.
 func (r *Run) way(rng *rand.Rand) (address string, faulty bool) {
-	if len(r.lanes) == 0 || rng.Float64() < r.scenario.Direct || r.stopping() {
+	if len(r.ways) == 0 || rng.Float64() < r.scenario.Direct || r.stopping() {
 		return r.server.Public, false
 	}
-	return r.lanes[rng.IntN(len(r.lanes))].address, true
+	return r.ways[rng.IntN(len(r.ways))], true
 }
 
 // backWay chooses how a publisher reaches the server.

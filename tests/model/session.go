@@ -70,6 +70,11 @@ type ask struct {
 	least   uint64
 }
 
+// precedes says whether an offset is before what had been reached when a subscription from now on was asked for.
+func (a *ask) precedes(offset uint64, g *generation) bool {
+	return g != nil && a.floor != nil && (g.number < a.floor.number || g == a.floor && offset < a.least)
+}
+
 // Ask is said before the request is sent: since is a position, "0" or "".
 func (s *Subscriber) Ask(channel, since string) (ask, error) {
 	switch since {
@@ -235,7 +240,7 @@ func (v *view) follows(p place, g *generation) error {
 		return fmt.Errorf("%s, and not the gap that recovered:false announced", p)
 	case v.knows == fromStart && p.offset-1 > v.stream.droppable(g):
 		return fmt.Errorf("lost: the beginning of what is kept is %s", p)
-	case v.knows == fromNow && g == v.floor && p.offset <= v.least:
+	case v.knows == fromNow && v.precedes(p.offset-1, g):
 		return fmt.Errorf("repeated: %s is older than the subscription, which began at %d or later", p, v.least)
 	case v.knows != exactly:
 		return nil
@@ -320,7 +325,7 @@ func (s *Session) told(channel string, p place, position string) error {
 		err = fmt.Errorf("told %s, is at %s", p, v.at)
 	case v.knows == fromStart && p.offset > v.stream.droppable(g):
 		err = fmt.Errorf("lost: told that %s is the beginning of what is kept", p)
-	case v.knows == fromNow && g != nil && g == v.floor && p.offset < v.least:
+	case v.knows == fromNow && v.precedes(p.offset, g):
 		err = fmt.Errorf("told that now is %s, at least %d have been answered", p, v.least)
 	}
 	if err != nil {
