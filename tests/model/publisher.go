@@ -48,12 +48,14 @@ type answer struct {
 func (p *publisher) live() error {
 	defer p.hangUp()
 	for _, o := range p.outlets {
-		if err := p.begin(o); err != nil {
+		if err := p.begin(o); err != nil && !p.run.gone() {
 			return err
 		}
 	}
 	for !p.run.stopping() {
-		if err := p.burst(); err != nil {
+		if err := p.burst(); p.run.gone() {
+			return nil
+		} else if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		pause(p.run.stop, between(p.rng, 0, p.run.scenario.Pause))
@@ -64,7 +66,7 @@ func (p *publisher) live() error {
 // begin begins a generation. The position of a channel to which nothing was pushed names the epoch; as the expectation of the
 // first push it makes sure that no other process takes what is meant for this one.
 func (p *publisher) begin(o *outlet) error {
-	for end := time.Now().Add(liveness); time.Now().Before(end); pause(nil, 10*time.Millisecond) {
+	for end := time.Now().Add(liveness); time.Now().Before(end) && !p.run.gone(); pause(nil, 10*time.Millisecond) {
 		var answer struct{ Position string }
 		r, err := http.Get("http://" + p.run.server.Public + "/poll?wait=0&channels=" + url.QueryEscape(o.name))
 		if err != nil {
@@ -243,7 +245,7 @@ func (p *publisher) answered(l *line, a *answer) error {
 func (p *publisher) until(path, header string, body []byte) (status int, text []byte, err error) {
 	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), header, body)
 	p.journal.note("POST %s %q %d bytes", path, header, len(body))
-	for end := time.Now().Add(liveness); time.Now().Before(end); {
+	for end := time.Now().Add(liveness); time.Now().Before(end) && !p.run.gone(); {
 		status, text, err = p.exchange(request)
 		switch {
 		case err == nil && status != 503 && status != 429 && status != 408:

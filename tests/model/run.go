@@ -46,6 +46,7 @@ type Run struct {
 	ways             []string // addresses that are not the server's own, which clients go to
 
 	once  sync.Once
+	dead  chan struct{}    // closed when the server has ended by itself
 	stop  chan struct{}    // closed when everybody is to come to an end
 	quiet chan struct{}    // closed when no publisher pushes and no proxy disturbs
 	heads map[string]place // where every channel ends; read after quiet
@@ -65,7 +66,7 @@ func (r *Run) rng(part uint64) *rand.Rand { return rand.New(rand.NewPCG(r.seed, 
 
 // NewRun makes a run of a scenario; everything in it follows from the seed, except the time that things take.
 func NewRun(s *Scenario, seed uint64, binary string) (*Run, error) {
-	r := &Run{scenario: s, seed: seed, tally: NewTally(), stop: make(chan struct{}), quiet: make(chan struct{}), heads: map[string]place{}}
+	r := &Run{scenario: s, seed: seed, tally: NewTally(), stop: make(chan struct{}), quiet: make(chan struct{}), dead: make(chan struct{}), heads: map[string]place{}}
 	r.truth = NewTruth(s.Keeps, s.Channels)
 	keeps := uint64(1 << 30)
 	if s.Keeps != Forever {
@@ -155,16 +156,26 @@ func (r *Run) Go(d time.Duration) []Failure {
 	r.halt()
 	lanes.Wait()
 	publishers.Wait()
-	if err := r.rest(); err != nil {
+	if err := r.rest(); err != nil && !r.gone() {
 		r.fail(err, "")
 	}
 	close(r.quiet)
 	clients.Wait()
 	r.audit()
-	if err := r.server.End(); err != nil {
+	if err := r.server.End(); err != nil && !r.gone() {
 		r.fail(err, "")
 	}
 	return r.failures
+}
+
+// gone says whether the server has ended by itself, which is known then.
+func (r *Run) gone() bool {
+	select {
+	case <-r.dead:
+		return true
+	default:
+		return false
+	}
 }
 
 // start runs part of the world in a goroutine, which the caller waits for.
@@ -240,6 +251,7 @@ func (r *Run) watch(d time.Duration) bool {
 		return false
 	case <-r.stop:
 	case <-r.server.Ended():
+		close(r.dead)
 		r.fail(fmt.Errorf("encke ended by itself: %v\n%s", r.server.err, r.server.log), "")
 	}
 	return true

@@ -22,8 +22,12 @@ import (
 // busy machine could need.
 const liveness = 90 * time.Second
 
-// Build builds encke into a directory, with the race detector unless TORTURE_NORACE is set.
+// Build builds encke into a directory, with the race detector unless TORTURE_NORACE is set. TORTURE_BINARY names one that is
+// built already.
 func Build(dir string) (binary string, err error) {
+	if binary = os.Getenv("TORTURE_BINARY"); binary != "" {
+		return binary, nil
+	}
 	binary = filepath.Join(dir, "encke")
 	args := []string{"build", "-race", "-o", binary, "encke/cmd/encke"}
 	if os.Getenv("TORTURE_NORACE") != "" {
