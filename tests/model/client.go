@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -57,6 +58,9 @@ func (c *client) connection(transport string, life time.Duration) error {
 		return nil
 	}
 	defer l.end()
+	if c.heads == nil {
+		defer context.AfterFunc(c.run.live, func() { _ = l.conn.SetDeadline(time.Now()) })()
+	}
 	c.run.tally.Add("connections/"+transport, 1)
 	switch transport {
 	case "ws", "raw":

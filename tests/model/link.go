@@ -66,7 +66,7 @@ func (l *link) appetite(small bool) io.Reader {
 	case n == 0:
 		return &sipper{l: l, most: 1 + l.rng.IntN(16), every: 64, rest: 2 * time.Millisecond}
 	case n == 1 || small && n < 6:
-		return &sipper{l: l, most: 4096, every: 1 + l.rng.IntN(16), rest: 500 * time.Millisecond}
+		return &sipper{l: l, most: 4096, every: 1 + l.rng.IntN(16), rest: l.run.scenario.Rest}
 	case n == 2:
 		return &sipper{l: l, most: 1 + l.rng.IntN(2000), every: 4, rest: 20 * time.Millisecond}
 	}

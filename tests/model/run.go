@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -23,8 +24,11 @@ type Scenario struct {
 	Pause      time.Duration // of a publisher, at most
 	Life       time.Duration // of a connection, at most
 
+	Rest time.Duration // of a client that stops reading for a while, at most
+
 	Lanes     int           // proxies before the public listener
 	BackLanes int           // proxies before the backend listener
+	Deflate   float64       // share of the WebSockets that offer compression; dear under the race detector
 	Direct    float64       // share of the connections that go through no proxy
 	KillEvery time.Duration // on average; 0: never
 	Only      string        // the only transport; "" for all of them
@@ -45,9 +49,10 @@ type Run struct {
 	lanes, backLanes []*lane
 	ways             []string // addresses that are not the server's own, which clients go to
 
-	once  sync.Once
-	dead  chan struct{}    // closed when the server has ended by itself
-	stop  chan struct{}    // closed when everybody is to come to an end
+	dead  chan struct{} // closed when the server has ended by itself
+	live  context.Context
+	halt  func()           // ends live: everybody is to come to an end
+	stop  <-chan struct{}  // closed then
 	quiet chan struct{}    // closed when no publisher pushes and no proxy disturbs
 	heads map[string]place // where every channel ends; read after quiet
 
@@ -66,7 +71,9 @@ func (r *Run) rng(part uint64) *rand.Rand { return rand.New(rand.NewPCG(r.seed, 
 
 // NewRun makes a run of a scenario; everything in it follows from the seed, except the time that things take.
 func NewRun(s *Scenario, seed uint64, binary string) (*Run, error) {
-	r := &Run{scenario: s, seed: seed, tally: NewTally(), stop: make(chan struct{}), quiet: make(chan struct{}), dead: make(chan struct{}), heads: map[string]place{}}
+	r := &Run{scenario: s, seed: seed, tally: NewTally(), quiet: make(chan struct{}), dead: make(chan struct{}), heads: map[string]place{}}
+	r.live, r.halt = context.WithCancel(context.Background())
+	r.stop = r.live.Done()
 	r.truth = NewTruth(s.Keeps, s.Channels)
 	keeps := uint64(1 << 30)
 	if s.Keeps != Forever {
@@ -111,16 +118,7 @@ func (r *Run) backWay(rng *rand.Rand) (address string) {
 	return r.backLanes[rng.IntN(len(r.backLanes))].address
 }
 
-func (r *Run) stopping() bool {
-	select {
-	case <-r.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-func (r *Run) halt() { r.once.Do(func() { close(r.stop) }) }
+func (r *Run) stopping() bool { return r.live.Err() != nil }
 
 // fail notes a broken promise; the run comes to its end.
 func (r *Run) fail(err error, journal string) {

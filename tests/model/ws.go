@@ -112,7 +112,7 @@ func (s *socket) handshake(asks []ask) error {
 	if s.transport == "raw" {
 		request += "Sec-WebSocket-Protocol: encke.raw\r\n"
 	}
-	if offered := s.rng.IntN(3) == 0; offered {
+	if s.rng.Float64() < s.run.scenario.Deflate {
 		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
 	if err := s.write([]byte(request + "\r\n")); err != nil {
