@@ -22,6 +22,7 @@ func (l *link) overSSE() error {
 	}
 	var b block
 	for !l.enough() {
+		l.muse()
 		line, err := body.ReadBytes('\n')
 		if err != nil {
 			return err // what is left is of a block that has not come whole
@@ -144,6 +145,7 @@ func (l *link) overStream() error {
 		return err
 	}
 	for !l.enough() {
+		l.muse()
 		line, err := body.ReadBytes('\n')
 		if err != nil {
 			return err

@@ -38,8 +38,9 @@ func isCut(err error) bool {
 func (c *client) dial(transport string, life time.Duration) (*link, error) {
 	address, faulty := c.run.way(c.rng)
 	d := net.Dialer{Timeout: 3 * time.Second}
-	small := c.heads == nil && c.rng.IntN(6) == 0
-	if small {
+	slow := c.heads == nil && c.rng.Float64() < c.run.scenario.Slow
+	if slow {
+		life = max(life, between(c.rng, 0, c.run.scenario.Life))
 		d.Control = func(_, _ string, raw syscall.RawConn) error {
 			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2048) })
 		}
@@ -52,20 +53,20 @@ func (c *client) dial(transport string, life time.Duration) (*link, error) {
 	l := &link{client: c, conn: conn.(*net.TCPConn), s: c.sub.NewSession(transport == "raw"), transport: transport, faulty: faulty, heads: c.heads}
 	l.s.Last = c.journal.step
 	l.most = 1 + int64(float64(c.run.scenario.Batch*40)*c.rng.ExpFloat64())
-	l.r = bufio.NewReaderSize(l.appetite(small), 1<<(6+c.rng.IntN(8)))
-	c.journal.note("%s over %v (small buffer %v) for %v, at most %d", transport, address, small, life.Round(time.Millisecond), l.most)
+	l.r = bufio.NewReaderSize(l.appetite(slow), 1<<(6+c.rng.IntN(8)))
+	c.journal.note("%s over %v (slow %v) for %v, at most %d", transport, address, slow, life.Round(time.Millisecond), l.most)
 	return l, nil
 }
 
 // appetite is how the client reads: mostly whatever there is, sometimes in sips, sometimes with rests.
-func (l *link) appetite(small bool) io.Reader {
+func (l *link) appetite(slow bool) io.Reader {
 	if l.heads != nil {
 		return l.conn
 	}
 	switch n := l.rng.IntN(12); {
 	case n == 0:
 		return &sipper{l: l, most: 1 + l.rng.IntN(16), every: 64, rest: 2 * time.Millisecond}
-	case n == 1 || small && n < 6:
+	case slow:
 		return &sipper{l: l, most: 4096, every: 1 + l.rng.IntN(16), rest: l.run.scenario.Rest}
 	case n == 2:
 		return &sipper{l: l, most: 1 + l.rng.IntN(2000), every: 4, rest: 20 * time.Millisecond}
@@ -105,6 +106,14 @@ func (l *link) enough() bool {
 		}
 	}
 	return true
+}
+
+// muse sometimes ends the client's own half of the connection, and listens on.
+func (l *link) muse() {
+	if l.heads == nil && l.rng.IntN(3000) == 0 {
+		l.journal.note("ends its half")
+		_ = l.conn.CloseWrite()
+	}
 }
 
 // end drops the connection in one of the ways that there are.

@@ -36,20 +36,21 @@ func names(what string, n int) (list []string) {
 // scenarios are the worlds that the promise is held against.
 var scenarios = []Scenario{
 	{Name: "kept", Keeps: Forever, Channels: append(names("k", 8), "k:@x=~$+!", "k.-_"), Most: 8, Clients: 150,
-		Publishers: 5, Batch: 8, Pause: 40 * time.Millisecond, Life: 2 * time.Second, Rest: 500 * time.Millisecond,
+		Publishers: 5, Batch: 8, Pause: 40 * time.Millisecond, Life: 2 * time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
 		Lanes: 6, BackLanes: 2, Direct: 0.2, Deflate: 0.1, Weight: 2, Args: []string{"--ping-interval", "2s"}},
 	{Name: "short", Keeps: 15, Channels: names("s", 6), Most: 6, Clients: 150,
-		Publishers: 3, Batch: 8, Pause: 30 * time.Millisecond, Life: time.Second, Rest: 500 * time.Millisecond,
+		Publishers: 3, Batch: 8, Pause: 30 * time.Millisecond, Life: time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
 		Lanes: 6, BackLanes: 2, Direct: 0.2, Deflate: 0.1, Weight: 2, Tells: true},
 	{Name: "slow", Keeps: 40, Channels: names("l", 4), Most: 3, Clients: 60,
-		Publishers: 4, Batch: 10, Pause: 30 * time.Millisecond, Life: 6 * time.Second, Rest: 4 * time.Second,
+		Publishers: 4, Batch: 10, Pause: 30 * time.Millisecond, Life: 6 * time.Second, Slow: 0.3, Rest: 4 * time.Second,
 		Lanes: 3, BackLanes: 1, Direct: 0.8, Weight: 2, Tells: true,
 		Args: []string{"--max-pending", "65536", "--ping-interval", "1s", "--write-timeout", "2s"}},
 	{Name: "kills", Keeps: Forever, Channels: names("k", 12), Most: 12, Clients: 120,
-		Publishers: 3, Batch: 8, Pause: 20 * time.Millisecond, Life: time.Second, Rest: 500 * time.Millisecond,
-		Lanes: 4, BackLanes: 1, Direct: 0.4, Weight: 3, Tells: true, KillEvery: 1500 * time.Millisecond},
+		Publishers: 3, Batch: 8, Pause: 20 * time.Millisecond, Life: time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
+		Lanes: 4, BackLanes: 1, Direct: 0.4, Weight: 3, Tells: true, KillEvery: 1500 * time.Millisecond,
+		Args: []string{"--drain-timeout", "500ms"}},
 	{Name: "throughput", Keeps: 500, Channels: names("b", 40), Most: 30, Clients: 100,
-		Publishers: 3, Batch: 200, Pause: 30 * time.Millisecond, Life: 8 * time.Second, Rest: 500 * time.Millisecond,
+		Publishers: 3, Batch: 200, Pause: 30 * time.Millisecond, Life: 8 * time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
 		Lanes: 2, Direct: 0.95, Weight: 3},
 }
 

@@ -228,6 +228,10 @@ func (p *publisher) answered(l *line, a *answer) error {
 		}
 		return nil
 	}
+	if a.Error != nil && p.run.scenario.KillEvery > 0 && (a.Error.Code == "overloaded" || a.Error.Code == "going_away") {
+		p.run.tally.Add("refused/"+a.Error.Code, 1)
+		return nil // a line of a batch; the next push is the same
+	}
 	if a.Error != nil {
 		return fmt.Errorf("push %s: refused: %s: %s", l.id(), a.Error.Code, a.Error.Message)
 	}

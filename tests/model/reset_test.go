@@ -50,7 +50,7 @@ func resets(t *testing.T, request string) {
 		pause(nil, time.Duration(i%100)*10*time.Microsecond) // hits some moment of serving it
 		c.Close()
 	}
-	if err := s.End(); err != nil {
+	if err := s.End(false); err != nil {
 		t.Error(err)
 	}
 }

@@ -24,7 +24,8 @@ type Scenario struct {
 	Pause      time.Duration // of a publisher, at most
 	Life       time.Duration // of a connection, at most
 
-	Rest time.Duration // of a client that stops reading for a while, at most
+	Slow float64       // share of the connections that read with small buffers and long rests
+	Rest time.Duration // the longest of these
 
 	Lanes     int           // proxies before the public listener
 	BackLanes int           // proxies before the backend listener
@@ -160,7 +161,7 @@ func (r *Run) Go(d time.Duration) []Failure {
 	close(r.quiet)
 	clients.Wait()
 	r.audit()
-	if err := r.server.End(); err != nil && !r.gone() {
+	if err := r.server.End(false); err != nil && !r.gone() {
 		r.fail(err, "")
 	}
 	return r.failures
@@ -259,10 +260,14 @@ func (r *Run) killed(rng *rand.Rand) error {
 	if err := r.consistent(); err != nil {
 		return err
 	}
-	if err := r.server.Kill(); err != nil {
+	end, how := r.server.Kill, "kills/SIGKILL"
+	if rng.IntN(3) == 0 {
+		end, how = func() error { return r.server.End(true) }, "kills/SIGTERM"
+	}
+	if err := end(); err != nil {
 		return err
 	}
-	r.tally.Add("kills", 1)
+	r.tally.Add(how, 1)
 	pause(r.stop, between(rng, 0, 300*time.Millisecond))
 	return r.server.Launch()
 }
@@ -271,6 +276,9 @@ func (r *Run) consistent() error {
 	f, err := r.server.figures()
 	if err == nil && f.Messages.Inconsistent > 0 {
 		err = fmt.Errorf("%d inconsistencies inside the server", f.Messages.Inconsistent)
+	}
+	for reason, n := range f.Ended {
+		r.tally.Add("ended/"+reason, int64(n))
 	}
 	r.tally.Add("stored once", int64(f.Messages.Repeated))
 	r.tally.Add("ids forgotten", int64(f.Messages.IDsForgotten))

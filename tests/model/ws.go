@@ -75,6 +75,7 @@ func (s *socket) talk() error {
 		}
 	}
 	for !s.enough() {
+		s.muse()
 		if err := s.say(); err != nil {
 			return err
 		}
@@ -113,7 +114,11 @@ func (s *socket) handshake(asks []ask) error {
 		request += "Sec-WebSocket-Protocol: encke.raw\r\n"
 	}
 	if s.rng.Float64() < s.run.scenario.Deflate {
-		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+		if s.rng.IntN(2) == 0 {
+			request += fmt.Sprintf("; server_max_window_bits=%d", 8+s.rng.IntN(8))
+		}
+		request += "\r\n"
 	}
 	if err := s.write([]byte(request + "\r\n")); err != nil {
 		return err
