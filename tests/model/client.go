@@ -1,0 +1,123 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// client is a subscriber that leads a random life. All of it is owned by its goroutine.
+type client struct {
+	run      *Run
+	name     string
+	rng      *rand.Rand
+	sub      *Subscriber
+	channels []string
+	journal  journal
+	heads    map[string]place // when it is settling: where it has to get
+
+	lastID         string   // of SSE, as an EventSource remembers it
+	lastIDChannels []string // of the connection that it came over
+}
+
+// transports, each as often as it is chosen.
+var transports = []string{"ws", "ws", "ws", "ws", "sse", "sse", "stream", "stream", "longpoll", "poll", "raw"}
+
+// live goes from connection to connection until the run stops, and then settles. An error is a broken promise.
+func (c *client) live() error {
+	for !c.run.stopping() {
+		transport := transports[c.rng.IntN(len(transports))]
+		if only := c.run.scenario.Only; only != "" {
+			transport = only
+		}
+		if err := c.connection(transport, c.life()); err != nil {
+			return err
+		}
+	}
+	<-c.run.quiet
+	return c.settle()
+}
+
+// life is how long a connection may last: mostly short.
+func (c *client) life() time.Duration {
+	most := c.run.scenario.Life
+	if c.rng.IntN(3) > 0 {
+		most /= 6
+	}
+	return between(c.rng, 3*time.Millisecond, most)
+}
+
+// connection lives through one connection.
+func (c *client) connection(transport string, life time.Duration) error {
+	l, err := c.dial(transport, life)
+	if err != nil {
+		c.run.tally.Add("refused/dial", 1)
+		pause(c.run.stop, between(c.rng, 0, 50*time.Millisecond))
+		return nil
+	}
+	defer l.end()
+	if c.heads == nil {
+		defer context.AfterFunc(c.run.live, func() { _ = l.conn.SetDeadline(time.Now()) })()
+	}
+	c.run.tally.Add("connections/"+transport, 1)
+	switch transport {
+	case "ws", "raw":
+		err = l.overWS()
+	case "sse":
+		err = l.overSSE()
+	case "stream":
+		err = l.overStream()
+	default:
+		err = l.overPolls()
+	}
+	if err == nil || isCut(err) {
+		c.journal.note("ends: %v", err)
+		return nil
+	}
+	return fmt.Errorf("%s over %s: %w", c.name, transport, err)
+}
+
+// some are the channels of the next connection, in any order: mostly all.
+func (c *client) some() []string {
+	list := slices.Clone(c.channels)
+	c.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	if c.heads == nil && c.rng.IntN(4) == 0 {
+		list = list[:1+c.rng.IntN(len(list))]
+	}
+	return list
+}
+
+// settle resumes without faults until the client has reached the head of each of its channels.
+func (c *client) settle() error {
+	c.heads = map[string]place{}
+	for _, channel := range c.channels {
+		c.heads[channel] = c.run.heads[channel]
+	}
+	if c.run.failed() {
+		return nil
+	}
+	for end := time.Now().Add(liveness); time.Now().Before(end); {
+		transport := []string{"ws", "sse", "stream", "longpoll", "poll"}[c.rng.IntN(5)]
+		if err := c.connection(transport, liveness/3); err != nil {
+			return err
+		}
+		if c.arrived() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s never gets where everything ends: %s", c.name, c.missing())
+}
+
+func (c *client) arrived() bool { return c.missing() == "" }
+
+// missing names a channel whose head the client has not reached.
+func (c *client) missing() string {
+	for channel, head := range c.heads {
+		if held := c.sub.Holds(channel); held != head.String() {
+			return fmt.Sprintf("%s ends at %s, is at %q", channel, head, held)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,95 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// overPolls asks again and again over one connection, at intervals or parked.
+func (l *link) overPolls() error {
+	channels := l.some()
+	for n := 1 + l.rng.IntN(12); n > 0 || l.heads != nil; n-- {
+		if err := l.poll(channels); err != nil || l.enough() {
+			return err
+		}
+		if l.transport == "poll" && l.heads == nil {
+			pause(l.run.stop, between(l.rng, 0, 30*time.Millisecond))
+		}
+	}
+	return nil
+}
+
+// poll asks once. Each poll subscribes anew, from what the one before it has answered.
+func (l *link) poll(channels []string) error {
+	wait := "&wait=0"
+	if l.transport == "longpoll" {
+		wait = []string{"&wait=200ms", "&wait=1", "&wait=5s", ""}[l.rng.IntN(4)]
+	}
+	if l.transport == "longpoll" && l.heads != nil {
+		wait = "&wait=200ms"
+	}
+	asks, err := l.asks(channels)
+	if err != nil {
+		return err
+	}
+	if err := l.write([]byte("GET " + l.target("/poll", asks, wait) + " HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		return err
+	}
+	if err := l.joinAll(asks); err != nil {
+		return err
+	}
+	res, err := readAnswer(l.r)
+	if err != nil {
+		return err
+	}
+	if err := l.status(res.StatusCode, 200, res.Body); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if err := l.takePoll(channels, body); err != nil || res.Close {
+		return either(err, errCut)
+	}
+	if l.enough() {
+		return nil
+	}
+	return l.leaveAll(channels)
+}
+
+// takePoll checks an answer that has come whole.
+func (l *link) takePoll(channels []string, body []byte) error {
+	var answer struct {
+		Publications []json.RawMessage
+		Position     string
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Publications == nil {
+		return fmt.Errorf("poll answers %.200q: %v", body, err)
+	}
+	for _, text := range answer.Publications {
+		if err := l.s.Take(text); err != nil {
+			return err
+		}
+	}
+	return l.s.ToldAll(channels, answer.Position)
+}
+
+func (l *link) leaveAll(channels []string) error {
+	for _, channel := range channels {
+		if err := l.s.Leave(channel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// either returns the first, or when it is nil the second.
+func either(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
