@@ -36,6 +36,7 @@ type Loop struct {
 	current   ID
 	inData    bool
 	ready     []Handle // connections to show their input again
+	failed    []Handle // connections that were found reset while sending
 	listeners []listener
 	events    [256]unix.EpollEvent
 	iov       [64]unix.Iovec
@@ -143,11 +144,13 @@ func (l *Loop) round() {
 	}
 	l.deliver()
 	l.again()
+	l.closeFailed()
 	if l.done != nil {
 		l.stop()
 		return
 	}
 	more := l.handler.Turn()
+	l.closeFailed()
 	l.sleep(more || len(l.ready) > 0, mailed)
 }
 

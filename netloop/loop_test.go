@@ -3,6 +3,7 @@ package netloop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand"
 	"net"
@@ -331,6 +332,43 @@ func TestFinishSendsTheLastAnswerThoughInputIsUnread(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	eventually(t, "closed though the client did not", func() bool { return e.Open() == 0 })
+}
+
+// TestSendNeverClosesUnderItsCaller: a connection that turns out to be reset while a handler sends to it is there until the
+// handler has done.
+func TestSendNeverClosesUnderItsCaller(t *testing.T) {
+	big := make([]byte, 4*maxGather)
+	var resets, gone atomic.Int64
+	peers := make(chan net.Conn, 1)
+	h := &echo{data: func(l *Loop, c ID, b []byte) int {
+		p := <-peers
+		_ = p.(*net.TCPConn).SetLinger(0)
+		p.Close() // a reset: it arrives before Close returns, on loopback
+		was := l.Handle(c)
+		for range 3 {
+			if l.Send(c, big) == SentNobody {
+				resets.Add(1)
+			}
+			l.SetTimer(c, 1, time.Second)
+			if _, ok := l.Resolve(was); !ok {
+				gone.Add(1)
+				break
+			}
+		}
+		return len(b)
+	}}
+	_, addr := start(t, h, nil)
+	for range 20 {
+		p := dial(t, addr)
+		peers <- p
+		if _, err := p.Write([]byte("go")); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all are closed", func() bool { return h.closed[ReasonReset].Load() == 20 })
+	if resets.Load() == 0 || gone.Load() > 0 {
+		t.Errorf("%d sends met with a reset, %d connections went while they were sent to", resets.Load(), gone.Load())
+	}
 }
 
 func TestPauseAndResume(t *testing.T) {

@@ -51,7 +51,7 @@ type Sent uint8
 const (
 	SentWhole  Sent = iota // the kernel has them
 	SentLater              // some wait until the peer has read; Drained will tell
-	SentNobody             // the connection is ending or has gone
+	SentNobody             // the connection is ending; a reset that Send has met with ends it when the turn does
 )
 
 // Send gives b to the connection. b may be used again after the call. Within Handler.Data, what is sent to the connection
@@ -118,7 +118,7 @@ func (l *Loop) send(c ID, s *slot, b []byte, shared bool) Sent {
 			l.counts.BytesOut.Add(uint64(sent))
 			return SentWhole
 		case errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENOBUFS:
-			l.close(c, s, ReasonReset)
+			l.fail(c, s)
 			return SentNobody
 		}
 		n = sent
@@ -135,6 +135,26 @@ func (l *Loop) send(c ID, s *slot, b []byte, shared bool) Sent {
 	}
 	l.queue(c, s, g)
 	return SentLater
+}
+
+// fail ends a connection to which nothing can be sent any more, at the end of the turn: whoever sends may go on with it until
+// then, as with one that is finishing.
+func (l *Loop) fail(c ID, s *slot) {
+	if s.flags&flagFinishing == 0 {
+		s.flags |= flagFinishing
+		l.ending[c] = ReasonReset
+	}
+	l.failed = append(l.failed, l.Handle(c))
+}
+
+// closeFailed ends them.
+func (l *Loop) closeFailed() {
+	for i := 0; i < len(l.failed); i++ {
+		if c, ok := l.Resolve(l.failed[i]); ok {
+			l.Close(c, ReasonReset)
+		}
+	}
+	l.failed = l.failed[:0]
 }
 
 // share notes that one more connection needs a buffer.
