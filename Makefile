@@ -2,7 +2,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench million benchmarks check
+.PHONY: build run test torture lint fuzz bench million benchmarks check
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -20,6 +20,14 @@ lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	@for f in $$(git ls-files '*.sh' '.ci/run'); do sh -n $$f || exit 1; done
+
+# random clients and publishers behind a TCP fault proxy, and kills, held against the promise for hours:
+# make torture HOURS=3, or CHECKS=10000000; SEED=… replays a run as far as the machine lets it
+HOURS ?= 1
+CHECKS ?= 0
+torture:
+	TORTURE_SECONDS=$$(awk 'BEGIN { print int($(HOURS) * 3600) }') TORTURE_CHECKS=$(CHECKS) TORTURE_SEED=$(SEED) \
+		go test -count=1 -v -timeout 0 -run TestTorture ./tests/model
 
 # every fuzz target, one after the other: FUZZTIME=5m make fuzz
 fuzz:

@@ -30,6 +30,7 @@ type Config struct {
 	MaxHeader   int   // bytes of request line and headers
 	MaxChannels int   // channels of a connection
 	MaxPending  int   // bytes of output that may wait for one connection
+	Unsent      int   // bytes of a connection's output that the kernel may hold unsent; 0: as its buffer holds
 	MaxBacklog  int   // bytes of publications that may wait in one loop before pushes have to wait
 
 	HeaderTimeout  time.Duration
@@ -57,7 +58,7 @@ func Defaults() Config {
 	return Config{
 		Listen: ":8080", Backend: "127.0.0.1:8081", Loops: 1, MaxConnections: 10000,
 		CommandRate: 100, MaxMessage: 64 << 10, MaxBody: 8 << 20, MaxHeader: 8 << 10, MaxChannels: 128,
-		MaxPending: 1 << 20, MaxBacklog: 64 << 10,
+		MaxPending: 1 << 20, Unsent: 128 << 10, MaxBacklog: 64 << 10,
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
 		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
 		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20, SlowReaders: "resume",
@@ -83,6 +84,7 @@ func (c *Config) check() error {
 		{"max-header-size", int64(c.MaxHeader), 256},
 		{"max-channels", int64(c.MaxChannels), 1},
 		{"max-pending", int64(c.MaxPending), 1024},
+		{"max-unsent", int64(c.Unsent), 0},
 		{"max-backlog", int64(c.MaxBacklog), 1},
 		{"header-timeout", int64(c.HeaderTimeout), int64(time.Millisecond)},
 		{"body-timeout", int64(c.BodyTimeout), int64(time.Millisecond)},

@@ -103,7 +103,8 @@ func newEpoch() channel.Epoch {
 
 // Start listens and serves. It returns the addresses of the two listeners.
 func (s *Server) Start() (public, backend netip.AddrPort, err error) {
-	o := netloop.ListenOptions{Share: s.config.SharePort, PeerTimeout: s.config.PingInterval + s.config.WriteTimeout}
+	o := netloop.ListenOptions{Share: s.config.SharePort, PeerTimeout: s.config.PingInterval + s.config.WriteTimeout,
+		Unsent: s.config.Unsent}
 	if public, err = s.engine.Listen(publicListener, s.config.Listen, o); err != nil {
 		return
 	}

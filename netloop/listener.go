@@ -107,6 +107,11 @@ type ListenOptions struct {
 	// nothing in (TCP_USER_TIMEOUT, tcp(7); RFC 5482); in milliseconds' grain. 0: by its retries, some 15 minutes. What is
 	// accepted inherits it.
 	PeerTimeout time.Duration
+
+	// Unsent is how many bytes the kernel may hold of what was given to a connection and is not on the wire
+	// (TCP_NOTSENT_LOWAT, tcp(7)); what it does not take waits here, where it is seen and can be dropped. 0: as much as its
+	// send buffer holds, some megabytes. What is accepted inherits it.
+	Unsent int
 }
 
 // Listen opens one listening socket a loop on addr ("host:port"; an empty host means every IPv4 and IPv6 address; port 0
@@ -133,6 +138,9 @@ func (e *Engine) Listen(index int, addr string, o ListenOptions) (netip.AddrPort
 		if err == nil && o.PeerTimeout > 0 {
 			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
 				int(o.PeerTimeout.Milliseconds())))
+		}
+		if err == nil && o.Unsent > 0 {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, o.Unsent))
 		}
 		if err == nil {
 			err = os.NewSyscallError("listen", unix.Listen(fd, o.Backlog))

@@ -88,6 +88,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.IntVar(&s.MaxChannels, "max-channels", s.MaxChannels, "channels of one connection")
 	f.StringVar(&s.SlowReaders, "slow-readers", s.SlowReaders, "what becomes of a reader that is too slow: `policy` resume (it is disconnected and comes back with its position), drop-oldest (it goes on with what is kept, and is told of the gap) or latest (it gets the newest only)")
 	size(f, &s.MaxPending, "max-pending", "`bytes` that may wait for one reader before it is too slow")
+	size(f, &s.Unsent, "max-unsent", "`bytes` of a connection's output that the kernel may hold unsent; what it does not take waits in --max-pending; 0: as much as its send buffer holds")
 	size(f, &s.MaxBacklog, "max-backlog", "`bytes` of publications that may wait in one loop before pushes have to wait")
 	f.DurationVar(&s.HeaderTimeout, "header-timeout", s.HeaderTimeout, "time for a request's headers to arrive")
 	f.DurationVar(&s.BodyTimeout, "body-timeout", s.BodyTimeout, "time for a request's body to arrive")

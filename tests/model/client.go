@@ -29,6 +29,9 @@ var transports = []string{"ws", "ws", "ws", "ws", "sse", "sse", "stream", "strea
 func (c *client) live() error {
 	for !c.run.stopping() {
 		transport := transports[c.rng.IntN(len(transports))]
+		if transport == "raw" && c.run.scenario.NotRaw {
+			continue
+		}
 		if only := c.run.scenario.Only; only != "" {
 			transport = only
 		}

@@ -26,6 +26,7 @@ const (
 const (
 	bulk  = 'b' // short ASCII, JSON only: checked and pushed fast
 	large = 'l' // about two kilobytes: a slow reader's buffers fill
+	huge  = 'h' // about twenty: those of the kernel too
 )
 
 var contentTypes = [...]string{"application/json", "text/plain", "application/octet-stream"}
@@ -60,7 +61,7 @@ func fillers() (plain, rich string) {
 	var p, r strings.Builder
 	runes := []rune("abcdefghij \"\\/<>&'\t\n\r\u0001\u007fé☃😀\u2028\u2029\ufeff{}[],:")
 	x := uint64(88172645463325252)
-	for p.Len() < 8192 {
+	for p.Len() < 40<<10 {
 		x = mix(x, 1)
 		p.WriteByte(byte('a' + x%26))
 		r.WriteRune(runes[x>>32%uint64(len(runes))])
@@ -97,10 +98,13 @@ func appendText(dst []byte, channel string, generation, sequence uint64) []byte 
 	return append(dst, padding(channel, h)...)
 }
 
-// padding is at most 100 bytes, for some messages 4 KiB, and in large channels between one and three KiB.
+// padding is at most 100 bytes, for some messages 4 KiB, in large channels between one and three KiB, in huge ones ten times
+// as much.
 func padding(channel string, h uint64) string {
 	from, n := h%2048, h>>11%100
 	switch {
+	case channel[0] == huge:
+		return plainFiller[from : from+10<<10+h>>11%(20<<10)]
 	case channel[0] == large:
 		n = 1024 + h>>11%2048
 	case channel[0] != bulk && h>>40%64 == 0:
