@@ -3,6 +3,15 @@
 // proxies that delay, cut, slice and swallow, while publishers push again what was not answered and the server is killed.
 // A model without any I/O (truth.go, session.go) says of every single delivery whether it was allowed.
 //
-// Reading order: place.go, message.go, truth.go, session.go (the model); client.go, link.go, ws.go, raw.go, lines.go,
-// poll.go (subscribers); publisher.go; faults.go, server.go (what goes wrong); run.go (a scenario from its seed).
+//	go test ./tests/model                                        all scenarios, 36 seconds
+//	TORTURE_SECONDS=3600 go test -timeout 0 -v ./tests/model     for an hour
+//	TORTURE_CHECKS=10000000 go test -timeout 0 -v ./tests/model  until so many deliveries have been checked
+//	TORTURE_SEED=17 …                                            the same random choices again
+//	TORTURE_NORACE=1 …                                           a server without the race detector, five times as fast
+//	TORTURE_BINARY=/path/encke …                                 a server that is built already
+//
+// -run TestTorture/kills runs one scenario. A failure prints the seed and the last things that the client concerned did.
+//
+// Reading order: place.go, message.go, truth.go, session.go (the model); client.go, link.go, ws.go, commands.go,
+// lines.go, poll.go, answer.go (subscribers); publisher.go; faults.go, patience.go, server.go (what goes wrong); run.go (a scenario from its seed).
 package model

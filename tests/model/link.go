@@ -41,8 +41,9 @@ func (c *client) dial(transport string, life time.Duration) (*link, error) {
 	slow := c.heads == nil && c.rng.Float64() < c.run.scenario.Slow
 	if slow {
 		life = max(life, between(c.rng, 0, c.run.scenario.Life))
+		size := 2048 << c.rng.IntN(6) // with the least of them it may take seconds to read a hundred kilobytes
 		d.Control = func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2048) })
+			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, size) })
 		}
 	}
 	conn, err := d.Dial("tcp", address)
@@ -53,6 +54,9 @@ func (c *client) dial(transport string, life time.Duration) (*link, error) {
 	l := &link{client: c, conn: conn.(*net.TCPConn), s: c.sub.NewSession(transport == "raw"), transport: transport, faulty: faulty, heads: c.heads}
 	l.s.Last = c.journal.step
 	l.most = 1 + int64(float64(c.run.scenario.Batch*40)*c.rng.ExpFloat64())
+	if slow { // what it has missed comes last
+		l.most *= 20
+	}
 	l.r = bufio.NewReaderSize(l.appetite(slow), 1<<(6+c.rng.IntN(8)))
 	c.journal.note("%s over %v (slow %v) for %v, at most %d", transport, address, slow, life.Round(time.Millisecond), l.most)
 	return l, nil
@@ -66,6 +70,8 @@ func (l *link) appetite(slow bool) io.Reader {
 	switch n := l.rng.IntN(12); {
 	case n == 0:
 		return &sipper{l: l, most: 1 + l.rng.IntN(16), every: 64, rest: 2 * time.Millisecond}
+	case slow && n < 8: // stops for once, and then reads whatever there is
+		return &sipper{l: l, most: 64 << 10, every: 1 + l.rng.IntN(64), rest: l.run.scenario.Rest, once: true}
 	case slow:
 		return &sipper{l: l, most: 4096, every: 1 + l.rng.IntN(16), rest: l.run.scenario.Rest}
 	case n == 2:
@@ -80,11 +86,17 @@ type sipper struct {
 	most  int
 	every int
 	rest  time.Duration // at most
+	once  bool          // one rest is enough
 }
 
 func (s *sipper) Read(b []byte) (int, error) {
-	if s.l.rng.IntN(s.every) == 0 && pause(s.l.run.stop, between(s.l.rng, 0, s.rest)) {
-		return 0, errCut
+	if s.rest > 0 && s.l.rng.IntN(s.every) == 0 {
+		if pause(s.l.run.stop, between(s.l.rng, 0, s.rest)) {
+			return 0, errCut
+		}
+		if s.once {
+			s.rest = 0
+		}
 	}
 	return s.l.conn.Read(b[:min(len(b), s.most)])
 }
