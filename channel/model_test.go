@@ -179,7 +179,7 @@ func (m *model) replay(j *Joined, live []modelPub, limit Limit, now int64) {
 		j.Replay = append(j.Replay, &Publication{Offset: p.offset})
 		j.Next = p.offset
 		given++
-		size += m.wire(p)
+		size += m.wire(p) + limit.Each
 	}
 	if missing = j.Next < j.Head; missing {
 		j.Next = j.Head
@@ -318,11 +318,16 @@ func (c *comparison) step() {
 }
 
 func (c *comparison) limit() Limit {
-	return Limit{Publications: c.r.IntN(10) - 1, Bytes: max(0, c.r.IntN(1000)-200), Newest: c.r.IntN(8) == 0}
+	return Limit{Publications: c.r.IntN(10) - 1, Bytes: max(0, c.r.IntN(1000)-200), Newest: c.r.IntN(8) == 0, Each: c.r.IntN(2) * 50}
 }
 
 func (c *comparison) state(name string) {
-	live := c.m.of(name, c.now)
+	var live []modelPub
+	for _, p := range c.m.of(name, c.now) {
+		if !p.over(c.now) {
+			live = append(live, p)
+		}
+	}
 	want := State{Offset: c.m.head(name), Subscribers: len(c.m.subs[name]), Length: len(live)}
 	for _, p := range live {
 		want.Bytes += p.cost

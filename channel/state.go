@@ -19,8 +19,14 @@ func (s *Store) State(name []byte, now int64) (State, bool) {
 	if ch.kept.len() > 0 {
 		gone := ch.kept.live(now, ch.settings.Age)
 		state.Length, state.Bytes = ch.kept.n-gone, ch.kept.bytes
-		for i := range gone {
-			state.Bytes -= int64(ch.kept.at(i).cost)
+		for i := range ch.kept.n {
+			p := ch.kept.at(i)
+			if i < gone {
+				state.Bytes -= int64(p.cost)
+			} else if p.over(now) {
+				state.Bytes -= int64(p.cost)
+				state.Length--
+			}
 		}
 	}
 	return state, state.Subscribers > 0 || state.Length > 0

@@ -18,6 +18,7 @@ const (
 type Limit struct {
 	Publications int  // at most so many; 0: any number, less than 0: none
 	Bytes        int  // with so many bytes of wire objects no further one is added; 0: any number
+	Each         int  // what is reckoned for each of them besides
 	Newest       bool // only the newest; what precedes it is skipped
 }
 
@@ -32,6 +33,19 @@ type Joined struct {
 	Replay    []*Publication // what was missed, oldest first, appended to the caller's slice
 	Recovered bool           // from was a position or FromStart, and nothing is missing from Replay
 	Gap       string         // "" or why something before Replay is missing; Begin is where it ends
+}
+
+// Missing says whether publications are missing that were asked for.
+func (j *Joined) Missing() bool {
+	if j.Gap != "" {
+		return true
+	}
+	for _, p := range j.Replay {
+		if p.Kind == KindGap {
+			return true
+		}
+	}
+	return false
 }
 
 // Subscribe makes one more connection of the loop a subscriber of the channel, which is made when there is none, and
@@ -145,7 +159,7 @@ func (j *Joined) replay(ch *Channel, first int, limit Limit, now int64) {
 		j.hole(ch, p.Offset-1, why)
 		j.Replay = append(j.Replay, p)
 		j.Next = p.Offset
-		size += len(p.Wire)
+		size += len(p.Wire) + limit.Each
 		given++
 	}
 	j.hole(ch, j.Head, why)

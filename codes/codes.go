@@ -64,6 +64,7 @@ const (
 	PingTimeout
 	SlowConsumer
 	WriteTimeout
+	MessageTimeout
 	Gap
 
 	TooManyConnections
@@ -132,6 +133,7 @@ var table = [numCodes]entry{
 	PingTimeout:     {"ping_timeout", 0, 4001, "pings were not answered; come back with your position"},
 	SlowConsumer:    {"slow_consumer", 0, 4002, "more output was waiting than --max-pending; come back with your position"},
 	WriteTimeout:    {"write_timeout", 0, 4003, "output waited longer than --write-timeout; come back with your position"},
+	MessageTimeout:  {"message_timeout", 0, 4005, "a message was not complete within --body-timeout; come back with your position"},
 	Gap:             {"gap", 0, 4004, "publications were missed and this subprotocol cannot say which"},
 
 	TooManyConnections: {"too_many_connections", 503, 1013, "the server holds as many connections as --max-connections allows; try again later"},

@@ -205,7 +205,7 @@ func (r *reactor) serveHistory(q *request, name []byte) {
 		return
 	}
 	r.replay = joined.Replay
-	body := beginPoll(r.body[:0])
+	body := r.beginPoll()
 	for _, p := range joined.Replay {
 		body = append(comma(body), p.Wire...)
 	}

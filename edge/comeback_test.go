@@ -56,7 +56,7 @@ func TestAdviceWhenToComeBack(t *testing.T) {
 			},
 			func() { note("sse", rest(sse.Read), `(?m)^retry: (\d+)\n\n`) },
 			func() { note("stream", rest(stream.Read), `\{"closing":"going_away","retry":(\d+)\}\n`) },
-			func() { note("poll", poll.want(200), `"position":"\w+\.\d+","retry":(\d+)\}$`) })
+			func() { note("poll", poll.want(200), `"position":"\w+\.\d+","recovered":true,"retry":(\d+)\}$`) })
 	}
 	waitFor(t, "polls to park", func() bool { return r.Stats().Connections["poll"] == each })
 	done := make(chan error, 1)

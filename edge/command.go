@@ -102,7 +102,7 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 
 // subscribe subscribes a WebSocket, says so, and gives what was missed. It says whether the connection goes on.
 func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name []byte, from channel.From) bool {
-	joined, e := r.join(c, cl, name, from, r.piece(r.loop.Waiting(c)))
+	joined, e := r.join(c, cl, name, from, r.piece(cl, 1, r.loop.Waiting(c)))
 	if cl.transport == overWS {
 		r.reply(c, cl, id, func(b []byte) []byte {
 			b = append(b, `"subscribed":{"channel":"`...)
@@ -123,13 +123,13 @@ func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name [
 // replayWS gives a WebSocket what it has missed of a channel. It says whether the connection goes on.
 func (r *reactor) replayWS(c netloop.ID, cl *client, e *entry, joined *channel.Joined) bool {
 	if cl.transport == overRaw {
-		joined.Replay = withoutGaps(joined)
 		if joined.Gap != "" && e.slow != channel.SlowLatest { // of those channels raw clients want the newest, no more
 			r.server.figures.gaps.Add(1)
 			r.closeWS(c, cl, codes.Gap.Close(), codes.Gap)
 			return false
 		}
 		joined.Gap = ""
+		joined.Replay = withoutGaps(joined.Replay)
 	}
 	out := r.scratch[:0]
 	if joined.Gap != "" {
@@ -143,13 +143,11 @@ func (r *reactor) replayWS(c netloop.ID, cl *client, e *entry, joined *channel.J
 	return true
 }
 
-// withoutGaps returns the publications of a replay, and moves a gap between them to its front.
-func withoutGaps(joined *channel.Joined) []*channel.Publication {
-	kept := joined.Replay[:0]
-	for _, p := range joined.Replay {
-		if p.Kind == channel.KindGap {
-			joined.Gap = channel.GapExpired
-		} else {
+// withoutGaps returns the publications of a replay. Raw clients are not told of those whose own time is over.
+func withoutGaps(replay []*channel.Publication) []*channel.Publication {
+	kept := replay[:0]
+	for _, p := range replay {
+		if p.Kind != channel.KindGap {
 			kept = append(kept, p)
 		}
 	}

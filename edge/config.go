@@ -105,6 +105,15 @@ func (c *Config) check() error {
 	if c.Memory > 0 && c.Memory < leastMemory {
 		return fmt.Errorf("cannot use --memory %d: at least %d is needed", c.Memory, leastMemory)
 	}
+	if c.Memory > 0 && c.HistoryMemory+c.IDMemory > c.Memory/2 {
+		return fmt.Errorf("cannot use --history-memory %d and --message-id-memory %d: together they are more than half of --memory %d",
+			c.HistoryMemory, c.IDMemory, c.Memory)
+	}
+	for name, age := range map[string]time.Duration{"history-age": c.HistoryAge, "message-id-age": c.IDAge} {
+		if age > 0 && age < time.Millisecond {
+			return fmt.Errorf("cannot use --%s %v: at least 1ms is needed, or 0", name, age)
+		}
+	}
 	return nil
 }
 

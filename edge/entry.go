@@ -91,7 +91,7 @@ func (r *reactor) join(c netloop.ID, cl *client, name []byte, from channel.From,
 		r.addLag(c, cl, e, lag{given: joined.Next})
 		r.chase(c)
 	} else {
-		r.goLive(c, e, joined.Head)
+		r.goLive(c, cl, e, joined.Head)
 	}
 	r.addChannel(c, cl, e)
 	return joined, e

@@ -25,6 +25,34 @@ func (s *Server) Paces() (n int) {
 	return n
 }
 
+// JoinBetween subscribes the only WebSocket without a channel, which must be on loop 0, to a channel, with something happening
+// between the moment at which the store says where the channel stands and the loop's looking into its mailbox.
+func (s *Server) JoinBetween(name string, happens func()) {
+	done := make(chan struct{})
+	s.engine.Loops()[0].Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
+		r.deferred = append(r.deferred, netloop.Mail{Kind: mailAsk, Val: func(r *reactor) { // outside of delivery
+			defer close(done)
+			r.loop.Each(func(c netloop.ID) {
+				cl := r.clients.at(c)
+				if cl.transport != overWS || cl.entry != 0 {
+					return
+				}
+				joined, _ := s.store.Subscribe([]byte(name), 0, channel.From{}, channel.Limit{}, r.now, nil)
+				happens()
+				e := r.enter(joined.Channel, joined.Head)
+				r.goLive(c, cl, e, joined.Head)
+				r.addChannel(c, cl, e)
+			})
+		}})
+	}})
+	<-done
+}
+
+// PublishNow publishes without a request.
+func (s *Server) PublishNow(name, text string) {
+	_, _ = s.store.Publish([]byte(name), &channel.Message{Data: []byte(text)}, 1)
+}
+
 // RSS returns the resident set of the process.
 func RSS() uint64 { return rss() }
 
@@ -59,7 +87,7 @@ func (s *Server) Tables() map[string]int {
 		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
 		add("paces", len(r.paces))
-		add("chased", len(r.chased))
+		add("chased", len(r.chased)-r.chasedHead)
 		add("channels", len(r.byChannel))
 		add("active", len(r.active)-r.activeHead)
 		for _, e := range r.entries {

@@ -90,7 +90,7 @@ func (r *reactor) next(c netloop.ID, cl *client, b []byte) (n int, more bool) {
 
 // incomplete remembers how far a request has come, and how long the rest may take.
 func (r *reactor) incomplete(c netloop.ID, cl *client, p *longpoll.Progress) {
-	if r.server.inputSpent() {
+	if cl.flags&onBackend == 0 && r.server.inputSpent() {
 		r.refuse(c, cl, codes.New(codes.Overloaded, "its memory for requests is spent"))
 		return
 	}

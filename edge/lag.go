@@ -25,14 +25,19 @@ type lag struct {
 const (
 	// replayPiece is how many bytes of publications are given from history at once.
 	replayPiece = 256 << 10
-	// turnPieces is how many such pieces are given before the loop looks at its descriptors again.
-	turnPieces = 8
+	// turnBytes is how many are given before the loop looks at its descriptors again; each connection counts for a KiB more.
+	turnBytes = 1 << 20
 )
 
-// piece is the limit of what is given from history at once; none when used bytes of it are spent.
-func (r *reactor) piece(used int) channel.Limit {
+// piece is the limit of what is given from history at once to a connection of some channels; none when used bytes of it are
+// spent.
+func (r *reactor) piece(cl *client, channels, used int) channel.Limit {
+	each := 16
+	if cl.transport == overSSE {
+		each += 12 * channels // its ids
+	}
 	if left := min(replayPiece, r.maxPending()) - used; left > 0 {
-		return channel.Limit{Bytes: left}
+		return channel.Limit{Bytes: left, Each: each}
 	}
 	return channel.Limit{Publications: -1}
 }
@@ -92,25 +97,32 @@ func (r *reactor) chase(c netloop.ID) { r.chased = append(r.chased, r.loop.Handl
 
 // catchUpAll gives lagging subscriptions a piece each, and says whether some were left for the next turn.
 func (r *reactor) catchUpAll() (more bool) {
-	n := min(len(r.chased), turnPieces)
-	for i := range n {
-		if c, ok := r.loop.Resolve(r.chased[i]); ok {
-			r.catchUp(c, r.clients.at(c))
+	end := len(r.chased) // what catchUp adds is for the next turn
+	for left := turnBytes; r.chasedHead < end && left > 0; r.chasedHead++ {
+		left -= 1 << 10
+		if c, ok := r.loop.Resolve(r.chased[r.chasedHead]); ok {
+			left -= r.catchUp(c, r.clients.at(c))
 		}
 	}
-	r.chased = r.chased[:copy(r.chased, r.chased[n:])] // what catchUp has added too
+	switch {
+	case r.chasedHead == len(r.chased):
+		r.chased, r.chasedHead = r.chased[:0], 0
+	case r.chasedHead > len(r.chased)/2:
+		r.chased = r.chased[:copy(r.chased, r.chased[r.chasedHead:])]
+		r.chasedHead = 0
+	}
 	return len(r.chased) > 0
 }
 
 // catchUp gives the first lagging subscription of a connection its next piece. With output waiting it does nothing: Drained
-// comes back to it.
-func (r *reactor) catchUp(c netloop.ID, cl *client) {
+// comes back to it. It returns how many bytes that was.
+func (r *reactor) catchUp(c netloop.ID, cl *client) (given int) {
 	if cl.flags&isLagging == 0 || r.loop.Waiting(c) > 0 || r.loop.Finishing(c) {
-		return
+		return 0
 	}
 	l := r.lags[c][0]
 	e := r.entries[l.entry]
-	limit := r.piece(0)
+	limit := r.piece(cl, len(r.channels(c, cl)), 0)
 	limit.Newest = l.newest
 	joined := r.server.store.Resume(e.channel, l.given, limit, r.now, r.replay[:0])
 	r.replay = joined.Replay
@@ -118,20 +130,29 @@ func (r *reactor) catchUp(c netloop.ID, cl *client) {
 	if joined.More {
 		r.addLag(c, cl, e, lag{given: joined.Next}) // behind the connection's others
 	} else {
-		r.goLive(c, e, joined.Head)
+		r.goLive(c, cl, e, joined.Head)
 	}
 	h := r.loop.Handle(c)
 	r.giveMissed(c, cl, e, l.given, &joined)
 	if _, open := r.loop.Resolve(h); open && cl.flags&isLagging != 0 {
 		r.chase(c)
 	}
+	for _, p := range joined.Replay {
+		given += len(p.Wire)
+	}
+	return given
 }
 
 // goLive has walks serve a subscriber that has been given everything up to head.
-func (r *reactor) goLive(c netloop.ID, e *entry, head uint64) {
+func (r *reactor) goLive(c netloop.ID, cl *client, e *entry, head uint64) {
 	r.fetch()
 	if e.tail < head {
 		r.mend(e, head)
+	}
+	if e.tail-uint64(len(e.pending)) > head { // what follows head was lost: it was mended for the others
+		r.addLag(c, cl, e, lag{given: head})
+		r.chase(c)
+		return
 	}
 	// What precedes head is handed to those who were here before.
 	n := 0
@@ -157,7 +178,7 @@ func (r *reactor) giveMissed(c netloop.ID, cl *client, e *entry, since uint64, j
 	}
 	switch {
 	case cl.transport == overPoll:
-		body, _ := r.appendPollItems(beginPoll(r.body[:0]), e.name, joined)
+		body, _ := r.appendPollItems(r.beginPoll(), e.name, joined)
 		r.body = append(body, `],"position":"`...)
 		r.body = r.closePoll(r.appendPosition(r.body, c, cl))
 		r.unpark(c, cl, r.body)

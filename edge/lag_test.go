@@ -265,10 +265,10 @@ func lossyRig(t *testing.T, change func(*edge.Config), lose func(*channel.Public
 }
 
 func TestBadRules(t *testing.T) {
-	bad, minus, zero, latest := "sometimes", -1, 0, "latest"
+	bad, minus, zero, latest, short := "sometimes", -1, 0, "latest", time.Microsecond
 	for _, rule := range []edge.Rule{
 		{Pattern: ""}, {Pattern: "a*b"}, {Pattern: "a", SlowReaders: &bad}, {Pattern: "a", HistoryLength: &minus},
-		{Pattern: "a", HistoryLength: &zero, SlowReaders: &latest},
+		{Pattern: "a", HistoryLength: &zero, SlowReaders: &latest}, {Pattern: "a", HistoryAge: &short},
 	} {
 		c := edge.Defaults()
 		c.Rules = []edge.Rule{rule}
@@ -286,4 +286,49 @@ func offsetIn(t testing.TB, position string) uint64 {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestLostInsideWhileJoining: what is lost between a subscriber's joining and its first look into the mailbox it is given too.
+func TestLostInsideWhileJoining(t *testing.T) {
+	r := lossyRig(t, func(c *edge.Config) { c.Loops = 1 }, func(p *channel.Publication) bool { return p.Offset == 2 })
+	old, young := newWS(t, r.public, "/ws?channels=a"), newWS(t, r.public, "/ws")
+	old.text()
+	r.push(t, "a", "1")
+	r.JoinBetween("a", func() { r.PublishNow("a", "2"); r.PublishNow("a", "3") })
+	r.push(t, "a", "4")
+	for name, c := range map[string]struct {
+		p    *wsPeer
+		from uint64
+	}{"old": {old, 1}, "young": {young, 2}} {
+		for want := c.from; want <= 4; want++ {
+			if w := c.p.text(); w.Offset != want {
+				t.Fatalf("%s: got %+v, want %d", name, w, want)
+			}
+		}
+	}
+}
+
+// TestReplayToManyChannelsIsInPieces: the ids of a stream with many channels count as well.
+func TestReplayToManyChannelsIsInPieces(t *testing.T) {
+	r := newRig(t, func(c *edge.Config) { c.HistoryLength = 100000; c.MaxBody = 64 << 20 })
+	var names []string
+	for i := range 128 {
+		names = append(names, fmt.Sprintf("c%03d", i))
+		r.fill(t, names[i], 1, 1)
+	}
+	r.fill(t, "c000", 30000, 1)
+	p := openSlow(t, r, "sse", strings.Join(names, ",")+"&since=0"+strings.Repeat(",", 127))
+	waitFor(t, "output to wait", func() bool { return r.Stats().Bytes.Waiting > 0 })
+	if n := r.Stats().Bytes.Waiting; n > 300<<10 {
+		t.Errorf("%d bytes wait", n)
+	}
+	r.push(t, "c001", "live")
+	for last := uint64(0); last < 30001; {
+		if w := p.next(); w.Channel == "c000" {
+			if w.Offset != last+1 {
+				t.Fatalf("%d after %d", w.Offset, last)
+			}
+			last++
+		}
+	}
 }

@@ -1,9 +1,6 @@
 package edge
 
 import (
-	"os"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"encke/codes"
@@ -111,27 +108,9 @@ func (s *Server) outputSpent() bool { return s.budget.output > 0 && s.heldOutput
 // inputSpent says whether no connection may have more of a request or message buffered.
 func (s *Server) inputSpent() bool { return s.budget.input > 0 && s.heldInput() > s.budget.input }
 
-// measured is what the process takes, with the kernel's part of its connections: resident set, sockets, and buffers of TCP
-// (all of the network namespace).
-func measured(open int64) int64 {
-	return int64(rss()) + open*kernelMemory + tcpBuffers()
-}
-
-// tcpBuffers returns the bytes in TCP's buffers, 0 where /proc does not tell.
-func tcpBuffers() int64 {
-	text, err := os.ReadFile("/proc/net/sockstat")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if tcp, is := strings.CutPrefix(line, "TCP:"); is {
-			_, mem, _ := strings.Cut(tcp, " mem ")
-			pages, _ := strconv.ParseInt(strings.TrimSpace(mem), 10, 64)
-			return pages * int64(os.Getpagesize())
-		}
-	}
-	return 0
-}
+// measured is what the process takes, with the kernel's part of its connections. What is on its way in TCP's buffers is not
+// to be had for one process: /proc/net/sockstat counts those of the whole machine.
+func measured(open int64) int64 { return int64(rss()) + open*kernelMemory }
 
 // heldOutput is the memory that output takes which waits for readers.
 func (s *Server) heldOutput() (n int64) {
@@ -161,8 +140,26 @@ func (r *reactor) squeeze() {
 	}
 	r.loop.EachWaiting(func(c netloop.ID, waiting int) {
 		cl := r.clients.at(c)
-		if waiting > most && cl.flags&onBackend == 0 && !r.loop.Finishing(c) {
+		switch {
+		case waiting <= most || cl.flags&onBackend != 0:
+		case r.loop.Finishing(c): // its last words may have to wait as long as others' output
+			r.loop.Close(c, reasonOf(codes.SlowConsumer))
+		default:
 			r.end(c, cl, codes.SlowConsumer)
+		}
+	})
+}
+
+// relieve ends clients that have sent more although an answer is still owed to them, when input is running out of memory:
+// they can wait, and nobody else is to wait for them. What has come in part has its own time-outs.
+func (r *reactor) relieve() {
+	if !r.server.inputSpent() {
+		return
+	}
+	r.loop.EachUntaken(func(c netloop.ID) {
+		cl := r.clients.at(c)
+		if cl.flags&onBackend == 0 && (cl.transport == overPoll || r.loop.Waiting(c) > 0) {
+			r.loop.Close(c, reasonOf(codes.Overloaded))
 		}
 	})
 }

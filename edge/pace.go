@@ -21,7 +21,7 @@ func (r *reactor) paced(c netloop.ID, cl *client) bool {
 	if rate <= 0 {
 		return true
 	}
-	most := rate * burst
+	most := max(rate*burst, 1)
 	p, known := r.paces[c]
 	if !known {
 		p = pace{most, r.now}
@@ -45,7 +45,7 @@ func (r *reactor) paced(c netloop.ID, cl *client) bool {
 func (r *reactor) forgetPaces() {
 	n := 0
 	for c, p := range r.paces {
-		if float64(r.now-p.at)/1000*r.server.config.CommandRate+p.tokens >= r.server.config.CommandRate*burst {
+		if float64(r.now-p.at)/1000*r.server.config.CommandRate+p.tokens >= max(r.server.config.CommandRate*burst, 1) {
 			delete(r.paces, c)
 		}
 		if n++; n == 100 {

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"encke/edge"
 
@@ -59,4 +60,22 @@ func TestPing(t *testing.T) {
 		q.get("/poll?channels=a&wait=0")
 		q.want(200)
 	}
+}
+
+// TestLowestRate: the slowest rate lets one command through, and binary frames count as commands.
+func TestLowestRate(t *testing.T) {
+	r := newRig(t, func(c *edge.Config) { c.CommandRate = 0.01 })
+	p := newWS(t, r.public, "/ws")
+	if w := p.command(`{"id":1,"ping":{}}`); string(w.ID) != "1" {
+		t.Errorf("%+v", w)
+	}
+	p.send(ws.OpBinary, "x")
+	if w := p.text(); w.Error == nil || w.Error.Code != "too_many_commands" {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestLongPingInterval: the kernel's own time-out has a bound; ours may be longer.
+func TestLongPingInterval(t *testing.T) {
+	newRig(t, func(c *edge.Config) { c.PingInterval = 1000 * time.Hour })
 }

@@ -295,7 +295,7 @@ func (e events) next() (b block) {
 func (e events) publication() (block, wire) {
 	e.t.Helper()
 	for {
-		if b := e.next(); b.data != "" {
+		if b := e.next(); b.data != "" && b.event != "resumed" {
 			return b, parseWire(e.t, []byte(b.data))
 		}
 	}

@@ -29,7 +29,7 @@ func (r *reactor) servePoll(q *request) {
 
 // pollNow answers with what is there, without subscribing.
 func (r *reactor) pollNow(q *request) {
-	body := beginPoll(r.body[:0])
+	body := r.beginPoll()
 	r.offsets = r.offsets[:0]
 	for i, name := range r.names {
 		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body), r.now, r.replay[:0])
@@ -67,6 +67,7 @@ func (r *reactor) appendPollItems(dst []byte, name string, joined *channel.Joine
 		r.server.figures.gaps.Add(1)
 		dst = r.appendGap(comma(dst), name, joined)
 	}
+	r.missing = r.missing || joined.Missing()
 	for _, p := range joined.Replay {
 		dst = append(comma(dst), p.Wire...)
 	}
@@ -74,7 +75,11 @@ func (r *reactor) appendPollItems(dst []byte, name string, joined *channel.Joine
 	return dst, joined.Next
 }
 
-func beginPoll(dst []byte) []byte { return append(dst, `{"publications":[`...) }
+// beginPoll begins an answer in r.body, in which nothing is missing so far.
+func (r *reactor) beginPoll() []byte {
+	r.missing = false
+	return append(r.body[:0], `{"publications":[`...)
+}
 
 func comma(dst []byte) []byte {
 	if dst[len(dst)-1] != '[' {
@@ -89,13 +94,16 @@ func (r *reactor) endPoll(dst []byte, offsets []uint64) []byte {
 	return r.closePoll(dst)
 }
 
-// closePoll ends an answer behind its position; at a shutdown it says when to come back, in milliseconds.
+// closePoll ends an answer behind its position: it says whether nothing is missing, and at a shutdown when to come back, in
+// milliseconds.
 func (r *reactor) closePoll(dst []byte) []byte {
+	dst = append(dst, `","recovered":`...)
+	dst = strconv.AppendBool(dst, !r.missing)
 	if r.draining {
-		dst = append(dst, `","retry":`...)
-		return append(strconv.AppendInt(dst, r.comeback(), 10), '}')
+		dst = append(dst, `,"retry":`...)
+		dst = strconv.AppendInt(dst, r.comeback(), 10)
 	}
-	return append(dst, `"}`...)
+	return append(dst, '}')
 }
 
 // park subscribes and waits, unless something has been missed already.
@@ -109,7 +117,7 @@ func (r *reactor) park(q *request, wait time.Duration) {
 	if q.keep10 {
 		cl.flags |= isHTTP10
 	}
-	body := beginPoll(r.body[:0])
+	body := r.beginPoll()
 	empty := len(body)
 	r.begins = r.begins[:0]
 	for i, name := range r.names {
@@ -131,7 +139,7 @@ func (r *reactor) park(q *request, wait time.Duration) {
 func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
 	if cl.flags&(isMany|isHTTP10|keepsAlive) == keepsAlive && !r.draining && cl.transport == overPoll {
 		if w.bufs[formPoll] == nil { // the same for every poll of this channel alone
-			body := r.appendWalk(beginPoll(r.body[:0]), w)
+			body := r.appendWalk(r.beginPoll(), w)
 			r.body = r.endPoll(body, []uint64{w.pubs[len(w.pubs)-1].Offset})
 			res := longpoll.Response{Status: 200, Type: "application/json", Body: r.body}
 			w.bufs[formPoll] = res.Append(nil, r.clock(cl))
@@ -149,7 +157,7 @@ func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
 		}
 		r.offsets = append(r.offsets, at)
 	}
-	r.body = r.endPoll(r.appendWalk(beginPoll(r.body[:0]), w), r.offsets)
+	r.body = r.endPoll(r.appendWalk(r.beginPoll(), w), r.offsets)
 	r.unpark(c, cl, r.body)
 }
 
@@ -162,7 +170,7 @@ func (r *reactor) appendWalk(dst []byte, w *walk) []byte {
 
 // answerEmpty answers a parked poll for which nothing came.
 func (r *reactor) answerEmpty(c netloop.ID, cl *client) {
-	body := append(beginPoll(r.body[:0]), `],"position":"`...)
+	body := append(r.beginPoll(), `],"position":"`...)
 	r.body = r.closePoll(r.appendPosition(body, c, cl))
 	r.unpark(c, cl, r.body)
 }

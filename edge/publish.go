@@ -30,15 +30,28 @@ func (o *publishObject) message() (m channel.Message, err *codes.Error) {
 			return m, codes.New(codes.BadID, "")
 		}
 	}
-	if len(o.TTL) > 0 {
-		if m.TTL, err = parseTTL(bytes.Trim(o.TTL, `"`)); err != nil {
-			return m, err
-		}
+	if m.TTL, err = o.ttl(); err != nil {
+		return m, err
 	}
 	if o.Expect != nil {
 		m.Expect, err = expectation([]byte(*o.Expect))
 	}
 	return m, err
+}
+
+// ttl reads the object's, 0 when there is none: a number is seconds, text has a unit.
+func (o *publishObject) ttl() (int64, *codes.Error) {
+	var seconds float64
+	var text string
+	switch {
+	case len(o.TTL) == 0 || string(o.TTL) == "null":
+		return 0, nil
+	case json.Unmarshal(o.TTL, &text) == nil:
+		return parseTTL([]byte(text))
+	case json.Unmarshal(o.TTL, &seconds) == nil && seconds >= 0.001 && seconds < 1e12:
+		return int64(seconds * 1000), nil
+	}
+	return 0, codes.New(codes.BadTTL, quoted(o.TTL))
 }
 
 // parseTTL reads for how long a message may be given to those who come for it later, in milliseconds.

@@ -36,9 +36,10 @@ type reactor struct {
 	again    bool                              // one of them waits for its turn only
 	deferred []netloop.Mail                    // came while publications were fetched
 
-	lags    map[netloop.ID][]lag // subscriptions that are fed from history
-	chased  []netloop.Handle     // connections whose lagging subscriptions are looked at next
-	checked int                  // the last entry that checkEntries has looked at
+	lags       map[netloop.ID][]lag // subscriptions that are fed from history
+	chased     []netloop.Handle     // connections whose lagging subscriptions are looked at next
+	chasedHead int
+	checked    int // the last entry that checkEntries has looked at
 
 	entries     []*entry
 	freeEntries []uint32
@@ -57,6 +58,7 @@ type reactor struct {
 	froms   []channel.From
 	names   [][]byte
 	begins  []uint64
+	missing bool // from what is being given
 	later   []owed
 
 	stalledSpare []stall
@@ -103,6 +105,7 @@ func (r *reactor) Tick(now time.Time) {
 	r.retryStalled()
 	r.checkEntries()
 	r.squeeze()
+	r.relieve()
 	r.forgetPaces()
 }
 
@@ -191,7 +194,13 @@ func (r *reactor) Timeout(c netloop.ID, kind netloop.TimerKind) {
 		r.loop.Close(c, reasonOf(codes.SlowConsumer)) // counted under the reason that Finish was given
 	case timerIdle:
 		r.loop.Finish(c, reasonOf(codes.Normal))
-	case timerHeader, timerBody:
+	case timerBody:
+		if cl.transport.websocket() {
+			r.end(c, cl, codes.MessageTimeout)
+			return
+		}
+		fallthrough
+	case timerHeader:
 		if r.loop.Untaken(c) == 0 && cl.flags&isPartial == 0 {
 			r.loop.Finish(c, reasonOf(codes.RequestTimeout)) // it never said a word: nobody to answer
 			return
@@ -265,7 +274,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 		delete(r.progress, c)
 	}
 	if p := r.partial[c]; p != nil {
-		r.server.figures.partial.Add(int64(-p.Len()))
+		r.server.figures.partial.Add(int64(-p.Size()))
 		r.frames.Release(p)
 		delete(r.partial, c)
 	}

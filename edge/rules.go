@@ -55,6 +55,8 @@ func (r *Rule) apply(s *channel.Settings) (err error) {
 	switch {
 	case s.Length < 0 || s.Age < 0:
 		return fmt.Errorf("history-length and history-age are at least 0")
+	case s.Age == 0 && r.HistoryAge != nil && *r.HistoryAge > 0:
+		return fmt.Errorf("history-age %v is too short: at least 1ms is needed, or 0", *r.HistoryAge)
 	case s.Slow == channel.SlowLatest && s.Length == 0:
 		return errNothingKept
 	}

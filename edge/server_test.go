@@ -176,7 +176,7 @@ func TestSSE(t *testing.T) {
 	everyHeader(t, res)
 	e := events{t, body}
 	begin := e.next()
-	if begin.data != "" || !strings.HasSuffix(begin.id, ".0,"+epochOf(begin.id)+".0") {
+	if begin.event != "resumed" || begin.data != `{"recovered":true}` || !strings.HasSuffix(begin.id, ".0,"+epochOf(begin.id)+".0") {
 		t.Errorf("begins with %+v", begin)
 	}
 	b, w := e.publication()
@@ -201,6 +201,9 @@ func TestSSE(t *testing.T) {
 	e = events{t, body}
 	if b, w = e.publication(); b.event != "gap" || !w.Gap || w.Reason != "epoch" {
 		t.Errorf("got %+v %+v, want a gap", b, w)
+	}
+	if b = e.next(); b.event != "resumed" || b.data != `{"recovered":false}` {
+		t.Errorf("after the gap came %+v", b)
 	}
 	if _, w = e.publication(); w.Offset != 1 {
 		t.Errorf("after the gap came %+v", w)

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"strconv"
+
 	"encke/channel"
 	"encke/longpoll"
 	"encke/netloop"
@@ -49,12 +51,16 @@ type owed struct {
 // of all channels, so all are joined before the first is replayed, and r.begins follows what has been given.
 func (r *reactor) joinAll(c netloop.ID, cl *client) {
 	r.begins, r.later = r.begins[:0], r.later[:0]
-	used := 0
+	r.missing = false
+	used, resumes := 0, false
 	for i, name := range r.names {
-		joined, e := r.join(c, cl, name, r.froms[i], r.piece(used))
+		limit := r.piece(cl, len(r.names), used)
+		joined, e := r.join(c, cl, name, r.froms[i], limit)
 		r.begins = append(r.begins, joined.Begin)
+		r.missing = r.missing || joined.Missing()
+		resumes = resumes || r.froms[i].Kind != channel.FromNow
 		for _, p := range joined.Replay {
-			used += len(p.Wire)
+			used += len(p.Wire) + limit.Each
 		}
 		if len(joined.Replay) > 0 || joined.Gap != "" {
 			if len(r.names) > 1 { // the next join uses the slice again
@@ -69,7 +75,7 @@ func (r *reactor) joinAll(c netloop.ID, cl *client) {
 	for i := range r.later {
 		out = r.appendGapMark(out, cl, &r.later[i])
 	}
-	r.sendChunk(c, cl, r.appendBeginning(out, cl), start)
+	r.sendChunk(c, cl, r.appendBeginning(out, cl, resumes), start)
 	for i := range r.later {
 		if len(r.later[i].joined.Replay) == 0 {
 			continue
@@ -98,17 +104,27 @@ func (r *reactor) sendChunk(c netloop.ID, cl *client, out []byte, start int) net
 	return r.loop.Send(c, out)
 }
 
-// appendBeginning tells from which position the stream goes on: a client that is cut off before the first publication
-// resumes there. It is also a first sign of life, which makes proxies pass the head on.
-func (r *reactor) appendBeginning(dst []byte, cl *client) []byte {
+// appendBeginning tells from which position the stream goes on, so that a client that is cut off before the first publication
+// resumes there, and to one that resumes whether nothing is missing. It is also a first sign of life, which makes proxies
+// pass the head on.
+func (r *reactor) appendBeginning(dst []byte, cl *client, resumes bool) []byte {
+	epoch := r.server.store.Epoch()
 	if cl.transport == overSSE {
-		dst = append(dst, ":\nid: "...)
-		dst = channel.AppendPositions(dst, r.server.store.Epoch(), r.begins)
-		return append(dst, "\n\n"...)
+		if resumes {
+			dst = append(dst, "event: resumed\ndata: {\"recovered\":"...)
+			dst = append(strconv.AppendBool(dst, !r.missing), "}\n"...)
+		} else {
+			dst = append(dst, ":\n"...)
+		}
+		dst = append(dst, "id: "...)
+		return append(channel.AppendPositions(dst, epoch, r.begins), "\n\n"...)
 	}
 	dst = append(dst, `{"position":"`...)
-	dst = channel.AppendPositions(dst, r.server.store.Epoch(), r.begins)
-	return append(dst, "\"}\n"...)
+	dst = append(channel.AppendPositions(dst, epoch, r.begins), '"')
+	if resumes {
+		dst = strconv.AppendBool(append(dst, `,"recovered":`...), !r.missing)
+	}
+	return append(dst, "}\n"...)
 }
 
 // appendGapMark appends the gap mark of a channel, if there is a gap.

@@ -54,8 +54,19 @@ func TestTTL(t *testing.T) {
 			t.Errorf("%d: %v, want %s", i, got, want)
 		}
 	}
-	raw := newWS(t, r.public, "/ws?channels=a&since="+epoch+".0", "Sec-WebSocket-Protocol: encke.raw")
-	raw.closed(4004, "gap")
+	for _, since := range []string{"0", epoch + ".0"} { // raw clients are not told
+		raw := newWS(t, r.public, "/ws?channels=a&since="+since, "Sec-WebSocket-Protocol: encke.raw")
+		for _, want := range []string{"1", "3", "5", "live"} {
+			if m, ok := raw.frame(); !ok || m.data != want {
+				t.Errorf("raw since %s: %+v, want %s", since, m, want)
+			}
+		}
+	}
+	for _, good := range []string{`null`, `1e3`, `0.5`, `"1m"`} {
+		if res, text := r.ask(t, "POST", "/publish", `{"channel":"a","data":1,"ttl":`+good+`}`, "Content-Type: application/json"); res.StatusCode/100 != 2 {
+			t.Errorf("ttl %s: %s %s", good, res.Status, text)
+		}
+	}
 	for _, bad := range []string{"0", "-1", "soon", "1us", ""} {
 		res, text := r.ask(t, "POST", "/publish", `{"channel":"a","data":1,"ttl":"`+bad+`"}`, "Content-Type: application/json")
 		if res.StatusCode != 400 || !strings.Contains(text, "bad_ttl") {

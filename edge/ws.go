@@ -89,16 +89,22 @@ func (r *reactor) dataWS(c netloop.ID, cl *client, b []byte) int {
 	p := r.partial[c]
 	if p != nil { // from here on it is the decoder's, which may find that the connection has to end
 		delete(r.partial, c)
-		r.server.figures.partial.Add(int64(-p.Len()))
+		r.server.figures.partial.Add(int64(-p.Size()))
 	}
 	n, next, code := r.frames.Decode(p, cl.flags&isDeflate != 0, wsframe.Limits{Message: r.server.config.MaxMessage}, b, &r.sink)
 	if _, open := r.loop.Resolve(h); !open {
 		r.frames.Release(next)
 		return len(b)
 	}
+	switch {
+	case next != nil && p == nil:
+		r.loop.SetTimer(c, timerBody, r.server.config.BodyTimeout) // not prolonged by a byte now and then
+	case next == nil && p != nil && !r.loop.Finishing(c):
+		r.loop.StopTimer(c)
+	}
 	if next != nil {
 		r.partial[c] = next
-		r.server.figures.partial.Add(int64(next.Len()))
+		r.server.figures.partial.Add(int64(next.Size()))
 		if code == codes.None && r.server.inputSpent() {
 			code = codes.Overloaded
 		}
@@ -142,9 +148,11 @@ func (s *frameSink) Message(op ws.OpCode, payload []byte) bool {
 		}
 	default:
 		r.server.figures.commands.Add(1)
-		if op == ws.OpBinary {
+		switch {
+		case !r.paced(s.c, s.cl):
+		case op == ws.OpBinary:
 			r.replyError(s.c, s.cl, nil, codes.New(codes.BadCommand, "a binary frame"))
-		} else if r.paced(s.c, s.cl) {
+		default:
 			r.command(s.c, s.cl, payload)
 		}
 	}
@@ -176,6 +184,8 @@ func (r *reactor) closeWS(c netloop.ID, cl *client, status int, code codes.Code)
 // silentWS pings a client that has said nothing for a ping interval, and gives it up after another one.
 func (r *reactor) silentWS(c netloop.ID, cl *client, silence time.Duration) {
 	switch every := r.server.config.PingInterval; {
+	case r.loop.Waiting(c) > 0: // a ping would have to wait too; --write-timeout says whether the client still reads
+		cl.flags &^= isPinged
 	case cl.flags&isPinged == 0:
 		cl.flags |= isPinged
 		r.sendFrame(c, cl, ws.OpPing, nil, false)

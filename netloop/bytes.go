@@ -2,11 +2,11 @@ package netloop
 
 import "sync"
 
-// Input that has to wait lives in pooled buffers of three sizes. A connection owns its buffer from takeBytes to
+// Input that has to wait lives in pooled buffers of five sizes. A connection owns its buffer from takeBytes to
 // putBytes; larger ones are left to the garbage collector.
-var pools [3]sync.Pool
+var pools [5]sync.Pool
 
-var poolSizes = [3]int{512, 8 << 10, 128 << 10}
+var poolSizes = [5]int{512, 2 << 10, 8 << 10, 32 << 10, 128 << 10}
 
 func takeBytes(n int) []byte {
 	for i, size := range poolSizes {

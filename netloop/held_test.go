@@ -76,9 +76,9 @@ func TestUntakenInputIsCounted(t *testing.T) {
 		write func() error
 		want  int64
 	}{
-		{func() error { _, err := p.Write(make([]byte, 1000)); return err }, 1000},
-		{func() error { _, err := q.Write(make([]byte, 500)); return err }, 1500},
-		{func() error { _, err := p.Write([]byte("end.")); return err }, 500},
+		{func() error { _, err := p.Write(make([]byte, 1000)); return err }, 2048}, // of the pool's sizes
+		{func() error { _, err := q.Write(make([]byte, 500)); return err }, 2560},
+		{func() error { _, err := p.Write([]byte("end.")); return err }, 512},
 		{q.Close, 0},
 	} {
 		if err := step.write(); err != nil {

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -137,7 +138,7 @@ func (e *Engine) Listen(index int, addr string, o ListenOptions) (netip.AddrPort
 		fd, err := bindSocket(sa, family, true)
 		if err == nil && o.PeerTimeout > 0 {
 			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
-				int(o.PeerTimeout.Milliseconds())))
+				int(min(o.PeerTimeout.Milliseconds(), math.MaxInt32))))
 		}
 		if err == nil && o.Unsent > 0 {
 			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, o.Unsent))

@@ -63,7 +63,7 @@ type Counts struct {
 	Shorts     atomic.Uint64 // sends that the kernel did not take whole
 	Waiting    atomic.Int64  // bytes of output waiting now
 	Held       atomic.Int64  // bytes of memory that this takes: what many wait for counts once
-	Untaken    atomic.Int64  // bytes of input that handlers have not taken
+	Untaken    atomic.Int64  // bytes of memory that input takes which handlers have not taken
 	Turns      atomic.Uint64
 	AcceptHalt atomic.Uint64 // times that accepting stopped for want of descriptors or at the connection limit
 	Closed     [NumReasons]atomic.Uint64

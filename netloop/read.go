@@ -64,26 +64,27 @@ func (l *Loop) keep(c ID, s *slot, b []byte, n int) {
 	rest := b[n:]
 	if len(rest) == 0 || s.flags&flagFinishing != 0 {
 		if s.flags&flagInput != 0 {
-			l.counts.Untaken.Add(int64(-l.Untaken(c)))
-			l.inputs[c] = b[:0] // it may have been moved by append
+			l.counts.Untaken.Add(int64(cap(b) - cap(l.inputs[c])))
+			l.inputs[c] = b // it may have been moved by append
 			l.dropInput(c, s)
 		}
 		return
 	}
-	l.counts.Untaken.Add(int64(len(rest) - l.Untaken(c)))
+	was := cap(l.inputs[c])
 	if s.flags&flagInput == 0 {
 		s.flags |= flagInput
 		l.inputs[c] = append(takeBytes(len(rest)), rest...)
-		return
+	} else {
+		if n > 0 {
+			copy(b, rest)
+		}
+		l.inputs[c] = b[:len(rest)]
 	}
-	if n > 0 {
-		copy(b, rest)
-	}
-	l.inputs[c] = b[:len(rest)]
+	l.counts.Untaken.Add(int64(cap(l.inputs[c]) - was))
 }
 
 func (l *Loop) dropInput(c ID, s *slot) {
-	l.counts.Untaken.Add(int64(-l.Untaken(c)))
+	l.counts.Untaken.Add(int64(-cap(l.inputs[c])))
 	putBytes(l.inputs[c])
 	delete(l.inputs, c)
 	s.flags &^= flagInput

@@ -114,6 +114,13 @@ func (l *Loop) EachWaiting(f func(c ID, waiting int)) {
 	}
 }
 
+// EachUntaken calls f for every connection of which input waits to be taken. f may end any connection.
+func (l *Loop) EachUntaken(f func(c ID)) {
+	for c := range l.inputs {
+		f(c)
+	}
+}
+
 // stalled tells the handler of output that waits.
 func (l *Loop) stalled() {
 	for c, p := range l.outputs { // a map may be changed while it is ranged over

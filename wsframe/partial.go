@@ -26,12 +26,12 @@ type Partial struct {
 	released bool
 }
 
-// Len returns how many bytes of the message are kept; 0 for nil.
-func (p *Partial) Len() int {
+// Size returns the bytes of memory that the message takes; 0 for nil.
+func (p *Partial) Size() int {
 	if p == nil {
 		return 0
 	}
-	return len(p.buf)
+	return cap(p.buf)
 }
 
 // keepPartials bounds the spare Partials of a Decoder (about 100 KB).

@@ -192,14 +192,24 @@ func written(value any) string {
 	return strings.Join(items, ",")
 }
 
+// age is a time with its unit. The library would take a bare number as nanoseconds.
+type age time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *age) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*a = age(d)
+	return err
+}
+
 // loadRules reads the rules for channels.
 func (s *settings) loadRules() error {
 	var file struct {
 		Channel []struct {
-			Pattern       string         `toml:"pattern"`
-			HistoryLength *int           `toml:"history-length"`
-			HistoryAge    *time.Duration `toml:"history-age"`
-			SlowReaders   *string        `toml:"slow-readers"`
+			Pattern       string  `toml:"pattern"`
+			HistoryLength *int    `toml:"history-length"`
+			HistoryAge    *age    `toml:"history-age"`
+			SlowReaders   *string `toml:"slow-readers"`
 		} `toml:"channel"`
 	}
 	meta, err := toml.DecodeFile(s.file, &file)
@@ -212,7 +222,8 @@ func (s *settings) loadRules() error {
 		}
 	}
 	for _, c := range file.Channel {
-		s.Rules = append(s.Rules, edge.Rule{Pattern: c.Pattern, HistoryLength: c.HistoryLength, HistoryAge: c.HistoryAge, SlowReaders: c.SlowReaders})
+		s.Rules = append(s.Rules, edge.Rule{Pattern: c.Pattern, HistoryLength: c.HistoryLength,
+			HistoryAge: (*time.Duration)(c.HistoryAge), SlowReaders: c.SlowReaders})
 	}
 	return nil
 }

@@ -92,7 +92,9 @@ func TestBadSettings(t *testing.T) {
 		"max-pending = \"lots\"": "bytes are a number, or one with a unit, like 64KiB",
 		"loops = \"many\"":       "loops: ",
 		"config = \"x\"":         `there is no setting "config"`,
-		"a = ":                   "line 1",
+		"[[channel]]\npattern = \"a\"\nhistory-age = 300": "history-age",
+		"history-age = 300": "history-age",
+		"a = ":              "line 1",
 		"[[channel]]\npattern = \"a\"\nlength = 3":                 `there is no setting "length" for channels`,
 		"[[channel]]\npattern = \"a\"\nhistory-length = \"three\"": "history-length",
 	} {
