@@ -118,7 +118,15 @@ func (b *block) line(line []byte) (over bool, err error) {
 
 // takeBlock checks an event: its data, and then whether its id says where that leads.
 func (l *link) takeBlock(channels []string, b *block) error {
-	if b.has.data {
+	if b.event == "resumed" {
+		var o object
+		if err := json.Unmarshal([]byte(b.data), &o); err != nil || o.Recovered == nil {
+			return fmt.Errorf("resumed with %.200q: %v", b.data, err)
+		}
+		if err := l.s.Resumed(channels, *o.Recovered); err != nil {
+			return err
+		}
+	} else if b.has.data {
 		if strings.Contains(b.data, `"gap":true`) != (b.event == "gap") && !strings.Contains(b.data, `"data":`) {
 			return fmt.Errorf("event %q with %.200q", b.event, b.data)
 		}
@@ -170,6 +178,11 @@ func (l *link) takeLine(channels []string, line []byte) error {
 	case o.Channel != "":
 		return l.s.TakeObject(&o)
 	case o.Position != "":
+		if o.Recovered != nil {
+			if err := l.s.Resumed(channels, *o.Recovered); err != nil {
+				return err
+			}
+		}
 		return l.s.ToldAll(channels, o.Position)
 	case o.Closing != "":
 		l.run.tally.Add("closed/"+o.Closing, 1)

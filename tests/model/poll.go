@@ -65,14 +65,19 @@ func (l *link) takePoll(channels []string, body []byte) error {
 	var answer struct {
 		Publications []json.RawMessage
 		Position     string
+		Recovered    bool
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Publications == nil {
 		return fmt.Errorf("poll answers %.200q: %v", body, err)
 	}
+	told := l.s.gaps()
 	for _, text := range answer.Publications {
 		if err := l.s.Take(text); err != nil {
 			return err
 		}
+	}
+	if n := l.s.gaps() - told; answer.Recovered != (n == 0) {
+		return fmt.Errorf("poll answers recovered:%v, and %d gaps", answer.Recovered, n)
 	}
 	return l.s.ToldAll(channels, answer.Position)
 }

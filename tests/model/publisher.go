@@ -145,6 +145,9 @@ func (l *line) appendJSON(b []byte) []byte {
 	if l.expect != "" {
 		b = append(append(append(b, `,"expect":"`...), l.expect...), '"')
 	}
+	if fleeting(l.name, l.sequence) {
+		b = append(b, `,"ttl":0.2`...)
+	}
 	b = appendPayload(append(b, `,"data":`...), l.name, l.gen.number, l.sequence)
 	return append(b, '}')
 }
@@ -214,6 +217,9 @@ func (l *line) single(rng *rand.Rand) (path, header string, body []byte) {
 	}
 	if l.expect != "" {
 		header += "Encke-Expect: " + l.expect + "\r\n"
+	}
+	if fleeting(l.name, l.sequence) {
+		header += "Encke-TTL: 200ms\r\n"
 	}
 	return "/channels/" + url.PathEscape(l.name), header, appendPayload(nil, l.name, l.gen.number, l.sequence)
 }

@@ -29,8 +29,9 @@ type object struct {
 	Pong         *struct{ Time int64 }
 	Error        *struct{ Code, Message string }
 
-	Closing string
-	Retry   *int64
+	Recovered *bool // of a stream's beginning
+	Closing   string
+	Retry     *int64
 }
 
 // Subscriber is a client's memory between its connections: the position that it holds of each channel, "" before the first.
@@ -238,7 +239,7 @@ func (v *view) follows(p place, g *generation) error {
 	switch {
 	case v.gapDue:
 		return fmt.Errorf("%s, and not the gap that recovered:false announced", p)
-	case v.knows == fromStart && p.offset-1 > v.stream.droppable(g):
+	case v.knows == fromStart && p.offset-1 > v.stream.droppable(g) && !allFleeting(v.channel, v.stream.droppable(g), p.offset-1):
 		return fmt.Errorf("lost: the beginning of what is kept is %s", p)
 	case v.knows == fromNow && v.precedes(p.offset-1, g):
 		return fmt.Errorf("repeated: %s is older than the subscription, which began at %d or later", p, v.least)
@@ -257,6 +258,17 @@ func (v *view) follows(p place, g *generation) error {
 // The reasons of a gap that can be held against history.
 var historic = map[string]bool{"expired": true, "epoch": true, "unknown": true}
 
+// passed says whether everything up to p that history still has to keep had a time of its own.
+func (v *view) passed(p place, g *generation) bool {
+	after := v.stream.droppable(g)
+	if v.knows == exactly && v.at.epoch == p.epoch {
+		after = max(after, v.at.offset)
+	}
+	return allFleeting(v.channel, after, p.offset)
+}
+
+func fleetingIn(channel string) bool { return channel[0] == brief }
+
 // gap checks that a gap goes forward, is none that history could have filled, and is of the epoch where that changes.
 func (s *Session) gap(v *view, p place, o *object) error {
 	g := v.generation(p.epoch)
@@ -273,7 +285,7 @@ func (s *Session) gap(v *view, p place, o *object) error {
 		return fmt.Errorf("false gap: %s to %s, from %s", o.Reason, p, v.at)
 	case v.knows == exactly && was != nil && g != nil && g.number < was.number:
 		return fmt.Errorf("false gap: to the older epoch %s, from %s", p, v.at)
-	case historic[o.Reason] && p.offset > v.stream.droppable(g):
+	case historic[o.Reason] && p.offset > v.stream.droppable(g) && !v.passed(p, g):
 		return fmt.Errorf("false gap: %s to %s, but everything after %d is kept", o.Reason, p, v.stream.droppable(g))
 	case o.Reason == "":
 		return fmt.Errorf("a gap without a reason, to %s", p)
@@ -323,7 +335,7 @@ func (s *Session) told(channel string, p place, position string) error {
 		err = fmt.Errorf("told %s, and not the gap that recovered:false announced", p)
 	case v.knows == exactly:
 		err = fmt.Errorf("told %s, is at %s", p, v.at)
-	case v.knows == fromStart && p.offset > v.stream.droppable(g):
+	case v.knows == fromStart && p.offset > v.stream.droppable(g) && !allFleeting(v.channel, v.stream.droppable(g), p.offset):
 		err = fmt.Errorf("lost: told that %s is the beginning of what is kept", p)
 	case v.knows == fromNow && v.precedes(p.offset, g):
 		err = fmt.Errorf("told that now is %s, at least %d have been answered", p, v.least)
@@ -336,6 +348,29 @@ func (s *Session) told(channel string, p place, position string) error {
 	return nil
 }
 
+// gaps counts those that the connection was told of.
+func (s *Session) gaps() (n int64) {
+	for _, each := range s.Gaps {
+		n += each
+	}
+	return n
+}
+
+// Resumed checks what a stream that resumes says of itself: it has told of a gap, or of none. Messages whose own time is over
+// may be missing further on.
+func (s *Session) Resumed(channels []string, recovered bool) error {
+	told := s.gaps()
+	for _, channel := range channels {
+		if fleetingIn(channel) && !recovered {
+			return nil
+		}
+	}
+	if recovered != (told == 0) {
+		return fmt.Errorf("recovered:%v after %d gaps", recovered, told)
+	}
+	return nil
+}
+
 // Subscribed checks the reply of a WebSocket to a subscription and begins it.
 func (s *Session) Subscribed(a ask, position string, recovered *bool) error {
 	if err := s.Join(a); err != nil {
@@ -344,6 +379,11 @@ func (s *Session) Subscribed(a ask, position string, recovered *bool) error {
 	switch {
 	case (a.knows == fromNow) != (recovered == nil):
 		return fmt.Errorf("%s: recovered is given, or missing", a.channel)
+	case recovered != nil && !*recovered && fleetingIn(a.channel): // the gap may be further on, and what precedes it may have been evicted too
+		p, err := readPlace(position)
+		v := s.views[a.channel]
+		v.gapDue = a.knows == exactly && p != v.at
+		return err
 	case a.knows == exactly && !*recovered:
 		s.views[a.channel].gapDue = true
 		_, err := readPlace(position)
@@ -372,6 +412,9 @@ func (s *Session) TakeRaw(payload []byte, binary bool) error {
 		return fmt.Errorf("%s: invented, or another epoch without an end: generation %d, at %s", channel, number, v.at)
 	}
 	p := place{g.epoch, sequence}
+	if v.knows == exactly && sequence > 0 && allFleeting(channel, v.at.offset, sequence-1) {
+		v.at.offset = max(v.at.offset, sequence-1) // it is not told of those
+	}
 	if err := v.follows(p, g); err != nil {
 		return fmt.Errorf("%s: %w", channel, err)
 	}
@@ -392,7 +435,7 @@ func (s *Session) GapOfRaw(asks []ask) error {
 		if a.knows != exactly {
 			continue
 		}
-		if g := stream.of(a.at.epoch); a.at.offset < stream.droppable(g) || s.truth.starts.Load() > 1 {
+		if g := stream.of(a.at.epoch); a.at.offset < stream.droppable(g) || s.truth.starts.Load() > 1 || fleeting(a.channel, a.at.offset+1) {
 			s.Gaps["close 4004"]++
 			return nil
 		}
