@@ -40,10 +40,14 @@ func Build(dir string) (binary string, err error) {
 }
 
 // freePort returns a port that nobody listens on, below those that the kernel gives to connections going out: while the
-// server is dead, one of these could take its port, or even connect to itself.
+// server is dead, one of these could take its port, or even connect to itself. No port is given twice: whom it was given to
+// may not listen yet.
 func freePort(rng *rand.Rand) (string, error) {
 	for range 1000 {
 		port := fmt.Sprint(12000 + rng.IntN(20000))
+		if _, given := givenPorts.LoadOrStore(port, true); given {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			return port, l.Close()
@@ -51,6 +55,8 @@ func freePort(rng *rand.Rand) (string, error) {
 	}
 	return "", fmt.Errorf("cannot find a free port")
 }
+
+var givenPorts sync.Map
 
 // Server is an encke in a process of its own, at the same addresses however often it is started.
 type Server struct {
