@@ -45,7 +45,7 @@ var scenarios = []Scenario{
 		Publishers: 4, Batch: 10, Pause: 30 * time.Millisecond, Life: 8 * time.Second, Slow: 0.4, Rest: 3 * time.Second,
 		Lanes: 3, BackLanes: 1, Direct: 0.8, Weight: 2, Tells: true,
 		Args: []string{"--max-pending", "65536", "--ping-interval", "10s", "--write-timeout", "5s"}},
-	{Name: "drop-oldest", Keeps: 40, Channels: names("h", 4), Most: 3, Clients: 24,
+	{Name: "drop-oldest", Lags: true, Keeps: 40, Channels: names("h", 4), Most: 3, Clients: 24,
 		Publishers: 4, Batch: 8, Pause: 60 * time.Millisecond, Life: 6 * time.Second, Slow: 0.5, Rest: 4 * time.Second,
 		Lanes: 3, BackLanes: 1, Direct: 0.8, Weight: 2, Tells: true,
 		Args: []string{"--slow-readers", "drop-oldest", "--max-pending", "65536"}},

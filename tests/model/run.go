@@ -33,6 +33,7 @@ type Scenario struct {
 	Direct    float64       // share of the connections that go through no proxy
 	KillEvery time.Duration // on average; 0: never
 	Only      string        // the only transport; "" for all of them
+	Lags      bool          // a reader may fall behind history and stay
 	NotRaw    bool          // no encke.raw: it is not told of what slow readers are not given
 	Unchunked bool          // HTTP/1.0 for every stream
 

@@ -428,10 +428,15 @@ func (s *Session) TakeRaw(payload []byte, binary bool) error {
 	return nil
 }
 
-// GapOfRaw checks that a raw connection that was closed for a gap has one.
-func (s *Session) GapOfRaw(asks []ask) error {
+// GapOfRaw checks that a raw connection that was closed for a gap has one: it began before what history keeps, or, where
+// readers may fall behind, is there now.
+func (s *Session) GapOfRaw(asks []ask, lags bool) error {
 	for _, a := range asks {
 		stream := s.truth.streams[a.channel]
+		if v := s.views[a.channel]; lags && v != nil && v.at.offset < stream.droppable(stream.current()) {
+			s.Gaps["close 4004"]++
+			return nil
+		}
 		if a.knows != exactly {
 			continue
 		}

@@ -292,7 +292,7 @@ func TestFalseEndsOfRaw(t *testing.T) {
 	}{{5, "e1.2", true}, {5, "e1.16", false}, {Forever, "e1.2", false}, {5, "", false}, {5, "0", false}} {
 		s := NewSubscriber(world(t, c.keeps)).NewSession(true)
 		a, _ := s.Ask("k", c.since)
-		if err := s.GapOfRaw([]ask{a}); (err == nil) != c.ok {
+		if err := s.GapOfRaw([]ask{a}, false); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

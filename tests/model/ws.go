@@ -251,7 +251,7 @@ func (s *socket) closed(payload []byte) error {
 	case s.allowed[int(code)]:
 		return io.EOF
 	case code == 4004 && s.transport == "raw":
-		return either(s.s.GapOfRaw(s.asked), io.EOF)
+		return either(s.s.GapOfRaw(s.asked, s.run.scenario.Lags), io.EOF)
 	case code == 1001, code == 1012, code == 1013, code >= 4000 && code < 4100:
 		return io.EOF
 	}
