@@ -149,8 +149,13 @@ func TestLimits(t *testing.T) {
 	}
 	s := machine(t, nil, 2_000_000)
 	s.Env = func(string) string { return "" }
-	if r, _ = Examine(s, 1_000_000); r.Status() != 0 || !strings.Contains(text(r), "GOMEMLIMIT=769MiB") {
+	if r, _ = Examine(s, 1_000_000); r.Status() != 0 || !strings.Contains(text(r), "unset: encke sets 12288 MiB") {
 		t.Errorf("without GOMEMLIMIT:\n%s", text(r))
+	}
+	small := machine(t, map[string]string{"/proc/meminfo": "MemTotal: 1000000 kB\nMemAvailable: 900000 kB\n"}, 2_000_000)
+	small.Env = func(string) string { return "" }
+	if r, _ = Examine(small, 100_000); !strings.Contains(text(r), "may work without rest") {
+		t.Errorf("with a limit that is too close:\n%s", text(r))
 	}
 	if r, _ = Examine(s, 10_000_000); !strings.Contains(text(r), `tcp_mem="10000000 12500000 15000000" (which slow readers`) {
 		t.Errorf("10 million on 32 GiB:\n%s", text(r))

@@ -21,7 +21,7 @@ const (
 	SentBytes = 1300
 	// pageBytes is what the same message is charged to tcp_mem, and to a memory cgroup: TCP accounts in pages.
 	pageBytes = 4096
-	// historyBytes is the default of --history-memory.
+	// historyBytes is what is reckoned for history; by default it may take an eighth of --memory.
 	historyBytes = 256 << 20
 )
 
@@ -108,17 +108,22 @@ func swap(s Source, _ int) []Finding {
 	return []Finding{f}
 }
 
+// goMemory looks at the garbage collector's limit. encke serve sets it to half of --memory, whose default is three quarters of
+// what there is, unless the environment has another.
 func goMemory(s Source, n int) []Finding {
-	value := s.Env("GOMEMLIMIT")
-	f := Finding{Setting: "GOMEMLIMIT", Live: value, Want: "set", State: OK}
-	if value == "" {
-		f.Live, f.State = "unset", Risk
-		f.Why = "without it the garbage collector lets the heap double before it works, also where that is more than there is"
-		f.Fix = fmt.Sprintf("Environment=GOMEMLIMIT=%dMiB in the unit of encke, or in the environment it is started from", goLimit(n)>>20)
+	limit, least := s.memory(n).Total/4*3/2, goLimit(n)
+	f := Finding{Setting: "GOMEMLIMIT", Live: fmt.Sprintf("unset: encke sets %d MiB", limit>>20), Want: fmt.Sprintf("≥ %d MiB", least>>20), State: OK}
+	if value := s.Env("GOMEMLIMIT"); value != "" {
+		f.Live = value
+		return []Finding{f}
+	}
+	if limit < least {
+		f.State, f.Why = Risk, "with a limit that close the garbage collector may work without rest"
+		f.Fix = "add memory, or set --memory to more than three quarters of what there is"
 	}
 	return []Finding{f}
 }
 
-// goLimit is what to set GOMEMLIMIT to, in bytes: twice what connections take, history, and 256 MiB for output that waits.
-// A limit that is too close makes the collector work without rest.
+// goLimit is the least that GOMEMLIMIT should be, in bytes: twice what connections take, history, and 256 MiB for output that
+// waits.
 func goLimit(n int) int64 { return 2*int64(n)*UserBytes + historyBytes + 256<<20 }
