@@ -15,6 +15,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/wsframe":         "encke/codes",
 		"encke/longpoll":        "encke/codes encke/netloop",
 		"encke/channel":         "encke/codes",
+		"encke/token":           "encke/channel encke/codes",
 		"encke/page":            "",
 		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/netloop encke/wsframe",
 		"encke/tools/doctor":    "",

@@ -54,6 +54,8 @@ const (
 	NotSubscribed
 	TooManyCommands
 	Forbidden
+	BadToken
+	TokenExpired
 
 	Normal
 	GoingAway
@@ -123,6 +125,8 @@ var table = [numCodes]entry{
 	NotSubscribed:     {"not_subscribed", 0, 4106, "this connection is not subscribed to that channel"},
 	TooManyCommands:   {"too_many_commands", 0, 4107, "commands come faster than --command-rate allows"},
 	Forbidden:         {"forbidden", 403, 1008, "this is not allowed"},
+	BadToken:          {"bad_token", 401, 4108, "this token is not one that the server takes"},
+	TokenExpired:      {"token_expired", 401, 4109, "the token's time is over; come back with a new one"},
 
 	Normal:          {"normal", 0, 1000, "the end was asked for"},
 	GoingAway:       {"going_away", 503, 1001, "the server is shutting down; come back with your position"},
