@@ -45,6 +45,19 @@ func (r *reactor) adviseStream(c netloop.ID, cl *client) {
 	r.sendChunk(c, cl, out, start)
 }
 
+// tellStream tells a stream's client why it ends.
+func (r *reactor) tellStream(c netloop.ID, cl *client, code codes.Code) {
+	out, start := r.chunk(r.scratch[:0], cl)
+	if cl.transport == overSSE {
+		out = append(out, "event: closing\ndata: "...)
+	}
+	out = append(append(append(out, `{"closing":"`...), code.String()...), "\"}\n"...)
+	if cl.transport == overSSE {
+		out = append(out, '\n')
+	}
+	r.sendChunk(c, cl, out, start)
+}
+
 // reason is a close frame's: the code's name, and for a client that is to come back when that is to be.
 func (r *reactor) reason(code codes.Code) string {
 	if code != codes.GoingAway {

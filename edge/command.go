@@ -26,6 +26,9 @@ type command struct {
 		Channel string          `json:"channel"`
 		Data    json.RawMessage `json:"data"`
 	} `json:"publish"`
+	Refresh *struct {
+		Token string `json:"token"`
+	} `json:"refresh"`
 	Ping *struct{} `json:"ping"`
 }
 
@@ -44,11 +47,12 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 		return
 	}
 	n := 0
-	for _, there := range []bool{cmd.Subscribe != nil, cmd.Unsubscribe != nil, cmd.Publish != nil, cmd.Ping != nil} {
+	for _, there := range []bool{cmd.Subscribe != nil, cmd.Unsubscribe != nil, cmd.Publish != nil, cmd.Refresh != nil, cmd.Ping != nil} {
 		if there {
 			n++
 		}
 	}
+	r.claims = r.identities.of[c]
 	switch {
 	case n != 1:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.BadCommand, strconv.Itoa(n)+" commands in one object"))
@@ -56,6 +60,8 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 		r.reply(c, cl, cmd.ID, r.appendPong)
 	case cmd.Publish != nil:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.Forbidden, "clients may not publish; the backend does"))
+	case cmd.Refresh != nil:
+		r.commandRefresh(c, cl, &cmd)
 	case cmd.Subscribe != nil:
 		r.commandSubscribe(c, cl, &cmd)
 	default:

@@ -6,19 +6,21 @@ import (
 	"time"
 
 	"encke/channel"
+	"encke/token"
 )
 
 // Config is everything that can be set. Defaults gives the values that PROTOCOL.md names.
 type Config struct {
-	Listen         string   // public listener
-	Backend        string   // backend listener
-	Loops          int      // event loops
-	MaxConnections int      // beyond it new ones get 503
-	MaxPerAddress  int      // connections of one address; 0: any number
-	Anonymous      []string // channels that clients without a token may read: names, or a prefix and "*"
-	Page           []byte   // what GET / answers; nil: nothing
-	Echo           bool     // serve /echo
-	SharePort      bool     // other processes may listen on the same ports
+	Listen         string       // public listener
+	Backend        string       // backend listener
+	Loops          int          // event loops
+	MaxConnections int          // beyond it new ones get 503
+	MaxPerAddress  int          // connections of one address; 0: any number
+	Tokens         token.Config // how clients' tokens are verified
+	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"
+	Page           []byte       // what GET / answers; nil: nothing
+	Echo           bool         // serve /echo
+	SharePort      bool         // other processes may listen on the same ports
 
 	ConnectionRate           float64 // new connections a second that are served; 0: any
 	ConnectionRatePerAddress float64 // of one address
@@ -120,10 +122,10 @@ func (c *Config) check() error {
 // leastMemory is what the process takes by itself, with something to spare.
 const leastMemory = 32 << 20
 
-// mayRead says whether a client without a token may read the channel.
+// mayRead says whether a client without a token may read the channel. "*" does not open what is a user's own.
 func (c *Config) mayRead(name []byte) bool {
 	for _, p := range c.Anonymous {
-		if channel.Match(p, name) {
+		if channel.Match(p, name) && !token.Foreign(name, p) {
 			return true
 		}
 	}

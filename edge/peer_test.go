@@ -31,7 +31,11 @@ type wire struct {
 	ID           json.RawMessage
 	Subscribed   *struct{ Channel, Position string }
 	Unsubscribed *struct{ Channel string }
-	Error        *struct {
+	Refreshed    *struct {
+		User    string
+		Expires int64
+	}
+	Error *struct {
 		Code, Message string
 		Offset        int
 	}

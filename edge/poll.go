@@ -13,6 +13,9 @@ import (
 // servePoll answers a poll at once when there is something, and otherwise parks it. A parked poll is a subscriber like any
 // other; it keeps flags and a timer in its slots, its request is forgotten.
 func (r *reactor) servePoll(q *request) {
+	if !r.identify(q) {
+		return
+	}
 	wait, err := parseWait(q)
 	if err == nil {
 		err = r.parseChannels(q, 1)

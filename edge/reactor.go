@@ -8,6 +8,7 @@ import (
 	"encke/codes"
 	"encke/longpoll"
 	"encke/netloop"
+	"encke/token"
 	"encke/wsframe"
 )
 
@@ -24,7 +25,9 @@ type reactor struct {
 	frames  *wsframe.Decoder
 	sink    frameSink
 
-	clients  clients
+	clients clients
+	identities
+	claims   *token.Claims                     // of the client whose request or command is served, nil without a token
 	progress map[netloop.ID]*longpoll.Progress // requests of which a part has come
 	partial  map[netloop.ID]*wsframe.Partial   // messages of which a part has come
 	many     map[netloop.ID][]uint32           // entries of connections with several channels
@@ -78,6 +81,7 @@ const (
 	mailAnswer                        // To, Val *answer: made outside the loop
 	mailWake                          // look at stalled pushes
 	mailDrain                         // end every connection in order
+	mailVerified                      // To, Val *verified: a token that was verified outside of the loop
 	mailAsk                           // Val func(*reactor): a question from outside
 )
 
@@ -92,6 +96,7 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
+	r.identities = newIdentities()
 	r.setClock(time.Now())
 	return r
 }
@@ -107,6 +112,8 @@ func (r *reactor) Tick(now time.Time) {
 	r.squeeze()
 	r.relieve()
 	r.forgetPaces()
+	r.expire()
+	r.submitQueued()
 }
 
 // setClock sets what is told of the time until the next tick.
@@ -254,8 +261,11 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 	case r.loop.Waiting(c) > 0:
 		r.loop.Close(c, reasonOf(code)) // cut off in the middle, so that the client sees that it is
 	default:
-		if code == codes.GoingAway {
+		switch code {
+		case codes.GoingAway:
 			r.adviseStream(c, cl)
+		case codes.TokenExpired:
+			r.tellStream(c, cl, code)
 		}
 		if cl.flags&isChunked != 0 {
 			r.loop.Send(c, []byte("0\r\n\r\n"))
@@ -269,6 +279,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	cl := r.clients.at(c)
 	r.leaveAll(c, cl)
 	r.forgetOrigin(c)
+	r.forgetUser(c)
 	r.server.figures.transport(cl.transport, -1)
 	if cl.flags&isPartial != 0 {
 		delete(r.progress, c)
@@ -322,6 +333,8 @@ func (r *reactor) act(m netloop.Mail) {
 		r.retryStalled()
 	case mailDrain:
 		r.drain()
+	case mailVerified:
+		r.judged(m)
 	case mailAsk:
 		m.Val.(func(*reactor))(r)
 	}

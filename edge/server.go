@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"encke/channel"
 	"encke/netloop"
+	"encke/token"
 
 	"github.com/panjf2000/ants/v2"
 )
@@ -29,11 +31,14 @@ type Server struct {
 	store     *channel.Store
 	engine    *netloop.Engine
 	pool      *ants.Pool // for what may block
+	verifiers *ants.Pool // for tokens whose signatures are dear to check
 	reactors  []*reactor
 	began     time.Time
 	metrics   *metrics
 	admission *admission
 	budget    *budget
+	tokens    *token.Verifier
+	refusals  refusals
 
 	stopOnce sync.Once
 	stopErr  error
@@ -72,9 +77,18 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
 		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s),
 	})
+	if config.Tokens.Failed == nil {
+		config.Tokens.Failed = func(err error) { config.Log("cannot fetch the key set: %v", err) }
+	}
+	if s.tokens, err = token.New(config.Tokens); err != nil {
+		return nil, fmt.Errorf("cannot verify tokens: %w", err)
+	}
 	// A full pool refuses at once, so that a loop never waits for it.
 	if s.pool, err = ants.NewPool(64, ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {
 		return nil, fmt.Errorf("cannot make the worker pool: %w", err)
+	}
+	if s.verifiers, err = ants.NewPool(runtime.GOMAXPROCS(0), ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {
+		return nil, fmt.Errorf("cannot make the pool for tokens: %w", err)
 	}
 	s.engine, err = netloop.New(netloop.Config{
 		Loops: config.Loops, Silence: config.PingInterval, HardLimit: config.MaxConnections + spareConnections,
@@ -139,6 +153,8 @@ func (s *Server) stop(ctx context.Context) error {
 	defer cancel()
 	err := s.engine.Stop(end)
 	s.pool.Release()
+	s.verifiers.Release()
+	s.tokens.Close()
 	if err == nil && left > 0 {
 		err = fmt.Errorf("%d connections had to be cut off", left)
 	}

@@ -19,6 +19,9 @@ func (r *reactor) serveStream(q *request) {
 }
 
 func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte) {
+	if !r.identify(q) {
+		return
+	}
 	if err := r.parseChannels(q, 1); err != nil {
 		r.fail(q, err)
 		return
@@ -32,6 +35,7 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 	}
 	cl := q.cl
 	r.become(cl, t)
+	r.becomeUser(q.c, r.claims)
 	r.loop.StopTimer(q.c)
 	cl.beat = r.seconds
 	if chunked {

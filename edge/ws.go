@@ -16,6 +16,9 @@ var subprotocols = []string{"encke.json", "encke.raw"}
 
 // serveWS upgrades to a WebSocket that is subscribed to the channels named.
 func (r *reactor) serveWS(q *request) {
+	if !r.identify(q) {
+		return
+	}
 	if err := r.parseChannels(q, 0); err != nil {
 		r.fail(q, err)
 		return
@@ -29,6 +32,7 @@ func (r *reactor) serveWS(q *request) {
 		t = overRaw
 	}
 	r.switched(q, t, hs)
+	r.becomeUser(q.c, r.claims)
 	for i, name := range r.names {
 		if !r.subscribe(q.c, q.cl, nil, name, r.froms[i]) {
 			return

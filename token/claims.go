@@ -133,7 +133,7 @@ func (c *Claims) May(right Rights, name []byte) bool {
 		return true
 	}
 	for i := range c.Channels {
-		if g := &c.Channels[i]; g.Rights&right != 0 && channel.Match(g.Pattern, name) && !foreign(name, g.Pattern) {
+		if g := &c.Channels[i]; g.Rights&right != 0 && channel.Match(g.Pattern, name) && !Foreign(name, g.Pattern) {
 			return true
 		}
 	}
@@ -145,9 +145,9 @@ const userPrefix = "user:"
 // UserChannel is the channel that only its user may read.
 func UserChannel(user string) string { return userPrefix + user }
 
-// foreign says whether a channel is a user's own, which a pattern that does not say user: itself must not open: "*" in a token
-// means every channel of the site, not everybody's mail.
-func foreign(name []byte, pattern string) bool {
+// Foreign says whether a channel is a user's own, which a pattern that does not say user: itself must not open: "*" in a token
+// means every channel of the site, not everybody's own.
+func Foreign(name []byte, pattern string) bool {
 	return strings.HasPrefix(string(name), userPrefix) && !strings.HasPrefix(pattern, userPrefix)
 }
 

@@ -10,6 +10,7 @@ const usage = `encke is a Comet server: browsers connect, the backend pushes, pa
 
 Usage:
   encke serve [flags]   run the server; encke serve --help explains every flag
+  encke token [flags]   print a token for trying things out
   encke doctor [flags]  compare this machine's settings with what connections need
   encke version         print the version
   encke help            print this
@@ -29,6 +30,8 @@ func run(args []string) int {
 	switch args[0] {
 	case "serve":
 		return serve(args[1:])
+	case "token":
+		return issue(args[1:])
 	case "doctor":
 		return diagnose(args[1:])
 	case "version", "--version":

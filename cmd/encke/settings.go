@@ -25,6 +25,9 @@ type settings struct {
 	check bool
 	dev   bool
 	drain time.Duration
+
+	secrets             []string // for tokens
+	secretFile, keyFile string
 }
 
 // parseServe reads the settings of `encke serve`.
@@ -47,6 +50,9 @@ func parseServe(args []string) (s settings, err error) {
 		if err = s.load(f); err != nil {
 			return s, fmt.Errorf("cannot use %s: %w", s.file, err)
 		}
+	}
+	if err = s.keys(); err != nil {
+		return
 	}
 	if s.MaxConnections == 0 {
 		s.MaxConnections = descriptors() - 64
@@ -75,6 +81,13 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.StringVar(&s.Backend, "backend", s.Backend, "backend `address` for pushes, figures and health; keep it away from clients")
 	f.BoolVar(&s.dev, "dev", false, "for trying out: clients without a token may read every channel, and / shows the live page")
 	f.StringSliceVar(&s.Anonymous, "anonymous", nil, "`channels` that clients without a token may read: names, or a prefix and *; none by default")
+	f.StringArrayVar(&s.secrets, "token-secret", nil, "HS256 `secret` of clients' tokens, at least 32 bytes; better in ENCKE_TOKEN_SECRET or a file: others see arguments. Give it twice while changing it")
+	f.StringVar(&s.secretFile, "token-secret-file", "", "`file` with such secrets, one a line")
+	f.StringVar(&s.keyFile, "token-keys", "", "`file` of public keys or certificates, PEM, for tokens by RS256, ES256 and EdDSA")
+	f.StringVar(&s.Tokens.KeySet, "token-key-set", "", "`address` of a JSON Web Key Set, fetched again every minute")
+	f.StringVar(&s.Tokens.Issuer, "token-issuer", "", "what tokens must have as iss; by default anything")
+	f.StringVar(&s.Tokens.Audience, "token-audience", "", "what tokens must have in aud; by default anything")
+	f.DurationVar(&s.Tokens.Leeway, "token-leeway", 0, "by how much the clocks of token makers may be wrong")
 	f.IntVar(&s.Loops, "loops", s.Loops, "event loops, 1 to 64; by default one for each processor")
 	size(f, &s.Memory, "memory", "`bytes` that server and connections may take together; by default three quarters of what machine or cgroup have; 0: no budget")
 	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections, "connections held at once; more get 503; 0: what descriptors (less 64) and half of --memory allow")
@@ -172,24 +185,29 @@ func (s *settings) load(f *pflag.FlagSet) error {
 		if flag.Changed {
 			continue
 		}
-		if err := f.Set(name, written(value)); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		for _, text := range written(flag, value) {
+			if err := f.Set(name, text); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	return s.loadRules()
 }
 
-// written is a value of the file as it would be written on the command line.
-func written(value any) string {
+// written is a value of the file as it would be written on the command line, once or several times.
+func written(flag *pflag.Flag, value any) []string {
 	list, is := value.([]any)
 	if !is {
-		return fmt.Sprint(value)
+		return []string{fmt.Sprint(value)}
 	}
 	var items []string
 	for _, v := range list {
 		items = append(items, fmt.Sprint(v))
 	}
-	return strings.Join(items, ",")
+	if flag.Value.Type() == "stringArray" {
+		return items
+	}
+	return []string{strings.Join(items, ",")}
 }
 
 // age is a time with its unit. The library would take a bare number as nanoseconds.

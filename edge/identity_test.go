@@ -1,0 +1,245 @@
+package edge_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"encke/edge"
+	"encke/token"
+
+	"github.com/gobwas/ws"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+var tokenSecret = []byte("a secret of at least thirty-two bytes")
+
+// guarded is a rig in which nobody may read anything without a token, and what it logs.
+func guarded(t *testing.T, change func(*edge.Config)) (*rig, func() string) {
+	var mu sync.Mutex
+	var log strings.Builder
+	r := newRig(t, func(c *edge.Config) {
+		c.Anonymous = []string{"public"}
+		c.Tokens.Secrets = [][]byte{tokenSecret}
+		c.Log = func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(&log, format+"\n", args...)
+		}
+		if change != nil {
+			change(c)
+		}
+	})
+	return r, func() string { mu.Lock(); defer mu.Unlock(); return log.String() }
+}
+
+// tokenFor makes a token that holds for some time.
+func tokenFor(t testing.TB, user string, holds time.Duration, channels ...string) string {
+	t.Helper()
+	var grants token.Grants
+	for _, c := range channels {
+		grants = append(grants, token.Grant{Pattern: c, Rights: token.Subscribe})
+	}
+	text, err := token.Issue(tokenSecret, user, grants, time.Now(), holds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// asks are the requests of all transports.
+var asks = []struct{ name, target string }{
+	{"ws", "/ws?channels="}, {"sse", "/sse?channels="}, {"stream", "/stream?channels="}, {"poll", "/poll?wait=0&channels="}, {"long poll", "/poll?wait=50ms&channels="},
+}
+
+// statusOf makes a request of a transport and returns the status and the body of an error.
+func statusOf(t *testing.T, r *rig, target string, lines ...string) (int, string) {
+	t.Helper()
+	p := newPeer(t, r.public)
+	if strings.HasPrefix(target, "/ws") {
+		p.write("GET " + target + handshake + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+	} else {
+		p.get(target, lines...)
+	}
+	res := p.head("GET")
+	text := ""
+	if res.StatusCode >= 400 {
+		b := make([]byte, 4096)
+		n, _ := res.Body.Read(b)
+		text = string(b[:n])
+	}
+	return res.StatusCode, text
+}
+
+// TestTokens: what a token allows is allowed, on every transport and by every way of bringing it, and nothing else.
+func TestTokens(t *testing.T) {
+	r, log := guarded(t, nil)
+	good, expired := tokenFor(t, "42", time.Minute, "news", "chat:*"), tokenFor(t, "42", -time.Minute, "news")
+	forged, _ := token.Issue([]byte(strings.Repeat("x", 32)), "1", token.Grants{{Pattern: "*", Rights: token.Subscribe}}, time.Now(), time.Hour)
+	parts := strings.Split(good, ".")
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "42", "exp": time.Now().Add(time.Hour).Unix()})
+	none, _ := unsigned.SignedString(jwt.UnsafeAllowNoneSignatureType)
+	for _, ask := range asks {
+		ok := http.StatusOK
+		if ask.name == "ws" {
+			ok = http.StatusSwitchingProtocols
+		}
+		for _, c := range []struct {
+			name, channels, token string
+			want                  int
+			code                  string
+		}{
+			{"nothing, a public channel", "public", "", ok, ""},
+			{"nothing, another", "news", "", 403, "forbidden"},
+			{"good", "news", good, ok, ""},
+			{"good, by pattern", "chat:7,news", good, ok, ""},
+			{"good, a public channel", "public", good, ok, ""},
+			{"good, its own channel", "user:42", good, ok, ""},
+			{"good, somebody else's", "user:43", good, 403, "forbidden"},
+			{"good, another channel", "other", good, 403, "forbidden"},
+			{"good, one of two", "news,other", good, 403, "forbidden"},
+			{"expired", "public", expired, 401, "token_expired"},
+			{"of another key", "public", forged, 401, "bad_token"},
+			{"none", "public", none, 401, "bad_token"},
+			{"without a signature", "public", parts[0] + "." + parts[1] + ".", 401, "bad_token"},
+			{"rubbish", "public", "rubbish", 401, "bad_token"},
+			{"huge", "public", strings.Repeat("x", 5000), 401, "bad_token"},
+		} {
+			for way, bring := range map[string]func() (string, []string){
+				"header": func() (string, []string) { return "", []string{"Authorization: Bearer " + c.token} },
+				"query":  func() (string, []string) { return "&token=" + c.token, nil },
+				"subprotocol": func() (string, []string) {
+					return "", []string{"Sec-WebSocket-Protocol: encke.json, encke.token." + c.token}
+				},
+			} {
+				query, lines := bring()
+				if got, text := statusOf(t, r, ask.target+c.channels+query, lines...); got != c.want || !strings.Contains(text, c.code) {
+					t.Errorf("%s, %s, %s: %d %s, want %d %s", ask.name, c.name, way, got, text, c.want, c.code)
+				} else if c.token != "" && strings.Contains(text, c.token) {
+					t.Errorf("%s, %s: the answer shows the token", ask.name, c.name)
+				}
+			}
+		}
+	}
+	for name, secret := range map[string]string{"good": parts[2], "forged": strings.Split(forged, ".")[2], "secret": string(tokenSecret)} {
+		if strings.Contains(log(), secret) {
+			t.Errorf("the log shows the %s token or key", name)
+		}
+	}
+	if !strings.Contains(log(), "token_expired") || !strings.Contains(log(), "bad_token") || !strings.Contains(log(), "127.0.0.1:") {
+		t.Errorf("the log does not say who was refused and why:\n%s", log())
+	}
+}
+
+// TestTokenOverTime: a connection ends with its token, unless that is refreshed.
+func TestTokenOverTime(t *testing.T) {
+	r, _ := guarded(t, nil)
+	short, long := tokenFor(t, "42", 1500*time.Millisecond, "news"), tokenFor(t, "42", time.Hour, "news")
+	ends := newWS(t, r.public, "/ws?channels=news&token="+short)
+	stays := newWS(t, r.public, "/ws?channels=news&token="+short)
+	ends.text()
+	stays.text()
+	stream := openSlow(t, r, "stream", "news&token="+short)
+	sse, _, body := openStream(t, r.public, "/sse?channels=news&token="+short)
+	_ = sse.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if w := stays.command(`{"id":1,"refresh":{"token":"` + long + `"}}`); w.Refreshed == nil || w.Refreshed.User != "42" || w.Refreshed.Expires < time.Now().Unix()+3000 {
+		t.Errorf("refresh: %+v", w)
+	}
+	ends.closed(4109, "token_expired")
+	for e := (events{t, body}); ; {
+		if b := e.next(); b.event == "closing" {
+			if b.data != `{"closing":"token_expired"}` {
+				t.Errorf("%+v", b)
+			}
+			break
+		}
+	}
+	for {
+		line, err := stream.r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, `{"closing":"token_expired"}`) {
+			break
+		}
+	}
+	r.push(t, "news", "still here")
+	if w := stays.text(); w.Offset != 1 {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestRefresh: the first token may come by command, a user stays the same, and what a new token does not allow is over.
+func TestRefresh(t *testing.T) {
+	r, _ := guarded(t, nil)
+	p := newWS(t, r.public, "/ws")
+	wantError := func(text, code string) {
+		t.Helper()
+		if w := p.command(text); w.Error == nil || w.Error.Code != code {
+			t.Errorf("%s: %+v, want %s", text, w, code)
+		}
+	}
+	wantError(`{"id":1,"subscribe":{"channel":"news"}}`, "forbidden")
+	wantError(`{"id":1,"refresh":{"token":"rubbish"}}`, "bad_token")
+	wantError(`{"id":1,"refresh":{"token":"`+tokenFor(t, "42", -time.Hour)+`"}}`, "token_expired")
+	p.command(`{"id":2,"refresh":{"token":"` + tokenFor(t, "42", time.Hour, "news", "other") + `"}}`)
+	for _, name := range []string{"news", "other"} {
+		if w := p.command(`{"id":3,"subscribe":{"channel":"` + name + `"}}`); w.Subscribed == nil {
+			t.Errorf("%+v", w)
+		}
+	}
+	wantError(`{"id":4,"refresh":{"token":"`+tokenFor(t, "43", time.Hour)+`"}}`, "forbidden")
+	p.command(`{"id":5,"refresh":{"token":"` + tokenFor(t, "42", time.Hour, "news") + `"}}`)
+	if w := p.text(); w.Unsubscribed == nil || w.Unsubscribed.Channel != "other" {
+		t.Errorf("%+v, want other unsubscribed", w)
+	}
+	r.push(t, "other", "x")
+	r.push(t, "news", "y")
+	if w := p.text(); w.Channel != "news" {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestDearTokens: signatures that take long to check are checked outside of the loop; requests wait for that and nobody else.
+func TestDearTokens(t *testing.T) {
+	public, private, _ := ed25519.GenerateKey(rand.Reader)
+	der, _ := x509.MarshalPKIXPublicKey(public)
+	r, _ := guarded(t, func(c *edge.Config) { c.Tokens.Keys = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}) })
+	made := func(user string, key ed25519.PrivateKey) string {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": user, "exp": time.Now().Add(time.Hour).Unix(), "channels": []string{"news"}}).SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	_, foreign, _ := ed25519.GenerateKey(rand.Reader)
+	var all sync.WaitGroup
+	for i := range 30 {
+		for _, ask := range asks {
+			all.Go(func() {
+				if got, text := statusOf(t, r, ask.target+"news&token="+made(fmt.Sprint(i), private)); got/100 > 2 {
+					t.Errorf("%s: %d %s", ask.name, got, text)
+				}
+				if got, text := statusOf(t, r, ask.target+"news&token="+made(fmt.Sprint(i), foreign)); got != 401 || !strings.Contains(text, "bad_token") {
+					t.Errorf("%s, of a foreign key: %d %s", ask.name, got, text)
+				}
+			})
+		}
+	}
+	all.Wait()
+	p := newWS(t, r.public, "/ws")
+	if w := p.command(`{"id":1,"refresh":{"token":"` + made("42", private) + `"}}`); w.Refreshed == nil || w.Refreshed.User != "42" {
+		t.Errorf("%+v", w)
+	}
+	if w := p.command(`{"id":2,"refresh":{"token":"` + made("42", foreign) + `"}}`); w.Error == nil || w.Error.Code != "bad_token" {
+		t.Errorf("%+v", w)
+	}
+	p.send(ws.OpPing, "")
+}

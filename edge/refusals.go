@@ -1,0 +1,41 @@
+package edge
+
+import (
+	"sync"
+	"time"
+
+	"encke/codes"
+	"encke/netloop"
+)
+
+// refusals keeps the log from being flooded by who is refused.
+type refusals struct {
+	mu     sync.Mutex
+	pace   bucket // guarded by mu
+	unsaid int    // guarded by mu
+}
+
+// refusalRate is how many refusals a second are logged; how many were not is said with the next one.
+const refusalRate = 10
+
+// logRefusal logs who was refused and why. It is called with nothing secret.
+func (s *Server) logRefusal(l *netloop.Loop, c netloop.ID, code codes.Code, why error) {
+	s.figures.refusals.Add(1)
+	x := &s.refusals
+	x.mu.Lock()
+	_, say := x.pace.take(refusalRate, time.Now())
+	unsaid := x.unsaid
+	if say {
+		x.unsaid = 0
+	} else {
+		x.unsaid++
+	}
+	x.mu.Unlock()
+	switch {
+	case !say:
+	case unsaid > 0:
+		s.config.Log("%s: %s: %v (and %d others that were not logged)", l.Peer(c), code, why, unsaid)
+	default:
+		s.config.Log("%s: %s: %v", l.Peer(c), code, why)
+	}
+}
