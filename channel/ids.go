@@ -61,6 +61,8 @@ func (s *Store) digest(m *Message) uint64 {
 	h.SetSeed(s.seed)
 	_, _ = h.WriteString(m.Event)
 	_ = h.WriteByte(0)
+	_, _ = h.WriteString(m.User)
+	_ = h.WriteByte(0)
 	_, _ = h.Write(m.Type)
 	_ = h.WriteByte(0)
 	_, _ = h.Write(m.Data)

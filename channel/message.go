@@ -16,6 +16,7 @@ const maxLabel = 256
 // Message is what a publisher gives. Its slices are copied: they may be used again when Publish has returned.
 type Message struct {
 	Event string
+	User  string // who publishes, where a client does; "" for the backend
 	Type  []byte // Content-Type as pushed; empty when none was given
 	Data  []byte
 	JSON  bool // Data is known to be valid JSON: the caller has checked it

@@ -74,13 +74,14 @@ func newPublication(nameLen int, epoch string, m *Message, maxData int, now int6
 	inWire, own := dataLen(kind, data)
 	room := headLen(nameLen, len(epoch), maxDigits)
 	size := room + labelLen(len(`,"event":`), event) + len(`,"time":`) + decimalLen(now) +
-		labelLen(len(`,"type":`), contentType) + len(`,"data":}`) + inWire + own
+		labelLen(len(`,"user":`), []byte(m.User)) + labelLen(len(`,"type":`), contentType) + len(`,"data":}`) + inWire + own
 	if kind == KindBinary {
 		size += len(`,"encoding":"base64"`)
 	}
 	// Grow gives the whole size class, so that cap counts what the allocator really spends.
 	buf := slices.Grow([]byte(nil), size)[:room]
 	buf = appendLabel(buf, `,"event":`, event)
+	buf = appendLabel(buf, `,"user":`, []byte(m.User))
 	buf = strconv.AppendInt(append(buf, `,"time":`...), now, 10)
 	buf = appendLabel(buf, `,"type":`, contentType)
 

@@ -8,6 +8,7 @@ import (
 	"encke/channel"
 	"encke/codes"
 	"encke/netloop"
+	"encke/token"
 
 	"github.com/gobwas/ws"
 )
@@ -23,8 +24,10 @@ type command struct {
 		Channel string `json:"channel"`
 	} `json:"unsubscribe"`
 	Publish *struct {
-		Channel string          `json:"channel"`
-		Data    json.RawMessage `json:"data"`
+		Channel   string          `json:"channel"`
+		Event     string          `json:"event"`
+		MessageID string          `json:"message_id"`
+		Data      json.RawMessage `json:"data"`
 	} `json:"publish"`
 	Refresh *struct {
 		Token string `json:"token"`
@@ -59,7 +62,7 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 	case cmd.Ping != nil:
 		r.reply(c, cl, cmd.ID, r.appendPong)
 	case cmd.Publish != nil:
-		r.replyError(c, cl, cmd.ID, codes.New(codes.Forbidden, "clients may not publish; the backend does"))
+		r.commandPublish(c, cl, &cmd)
 	case cmd.Refresh != nil:
 		r.commandRefresh(c, cl, &cmd)
 	case cmd.Subscribe != nil:
@@ -158,6 +161,44 @@ func withoutGaps(replay []*channel.Publication) []*channel.Publication {
 		}
 	}
 	return kept
+}
+
+// commandPublish publishes what a client says, in its user's name. It is told where its message stands, also when it is
+// subscribed there and so is given it like everybody else.
+func (r *reactor) commandPublish(c netloop.ID, cl *client, cmd *command) {
+	p := cmd.Publish
+	name := []byte(p.Channel)
+	err := r.checkPublishable(name)
+	var res channel.Result
+	if err == nil {
+		m := channel.Message{User: r.claims.Subject, Event: p.Event, Data: p.Data, JSON: true}
+		if p.MessageID != "" { // a user's ids are its own
+			m.ID = []byte(r.claims.Subject + "/" + p.MessageID)
+		}
+		res, err = r.publish(name, &m)
+	}
+	if err != nil {
+		r.replyError(c, cl, cmd.ID, err)
+		return
+	}
+	r.server.figures.published.Add(1)
+	r.reply(c, cl, cmd.ID, func(b []byte) []byte {
+		b = append(b, `"published":`...)
+		return appendResult(b, name, r.server.store.Epoch(), res)
+	})
+}
+
+// checkPublishable says why a client, of r.claims, may not publish to a channel.
+func (r *reactor) checkPublishable(name []byte) *codes.Error {
+	switch code := channel.CheckName(name); {
+	case code != codes.None:
+		return codes.New(code, quoted(name))
+	case r.claims == nil:
+		return codes.New(codes.Forbidden, "clients without a token may not publish")
+	case !r.claims.May(token.Publish, name):
+		return codes.New(codes.Forbidden, "this token does not allow to publish to "+string(name))
+	}
+	return nil
 }
 
 func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {

@@ -243,3 +243,50 @@ func TestDearTokens(t *testing.T) {
 	}
 	p.send(ws.OpPing, "")
 }
+
+// TestClientPublish: clients publish where their token allows it, in their user's name, and nowhere else.
+func TestClientPublish(t *testing.T) {
+	r, _ := guarded(t, nil)
+	text, err := token.Issue(tokenSecret, "42", token.Grants{{Pattern: "chat:*", Rights: token.Subscribe | token.Publish}, {Pattern: "news", Rights: token.Subscribe}}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, reader := newWS(t, r.public, "/ws?token="+text), newWS(t, r.public, "/ws?channels=chat:1&token="+tokenFor(t, "7", time.Hour, "chat:*"))
+	reader.text()
+	first := writer.command(`{"id":1,"publish":{"channel":"chat:1","event":"said","data":{"text":"hello"}}}`)
+	if first.Published == nil || first.Published.Offset != 1 || first.Published.Subscribers != 1 {
+		t.Errorf("%+v", first)
+	}
+	if w := reader.text(); w.User != "42" || w.Event != "said" || string(w.Data) != `{"text":"hello"}` {
+		t.Errorf("%+v", w)
+	}
+	for range 2 { // again, under its id: once
+		if w := writer.command(`{"id":2,"publish":{"channel":"chat:1","message_id":"m1","data":2}}`); w.Published == nil || w.Published.Offset != 2 {
+			t.Errorf("%+v", w)
+		}
+	}
+	r.push(t, "chat:1", "from the backend")
+	reader.text()
+	if w := reader.text(); w.User != "" || w.Offset != 3 {
+		t.Errorf("%+v", w)
+	}
+	for _, c := range []struct {
+		p          *wsPeer
+		text, code string
+	}{
+		{writer, `{"channel":"news","data":1}`, "forbidden"}, {writer, `{"channel":"chat","data":1}`, "forbidden"},
+		{writer, `{"channel":"user:42","data":1}`, "forbidden"}, {writer, `{"channel":"$stats","data":1}`, "forbidden"},
+		{writer, `{"channel":"a b","data":1}`, "bad_channel"}, {writer, `{"channel":"chat:1"}`, "empty_message"},
+		{writer, `{"channel":"chat:1","data":"` + strings.Repeat("x", 65000) + `"}`, ""},
+		{reader, `{"channel":"chat:1","data":1}`, "forbidden"},
+		{newWS(t, r.public, "/ws"), `{"channel":"public","data":1}`, "forbidden"},
+	} {
+		w := c.p.command(`{"id":3,"publish":` + c.text + `}`)
+		if c.code == "" && w.Published == nil || c.code != "" && (w.Error == nil || w.Error.Code != c.code) {
+			t.Errorf("%.60s: %+v, want %s", c.text, w.Error, c.code)
+		}
+		if c.code == "" {
+			reader.text()
+		}
+	}
+}

@@ -31,7 +31,12 @@ type wire struct {
 	ID           json.RawMessage
 	Subscribed   *struct{ Channel, Position string }
 	Unsubscribed *struct{ Channel string }
-	Refreshed    *struct {
+	User         string
+	Published    *struct {
+		Offset      uint64
+		Subscribers int
+	}
+	Refreshed *struct {
 		User    string
 		Expires int64
 	}
