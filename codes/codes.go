@@ -56,6 +56,8 @@ const (
 	Forbidden
 	BadToken
 	TokenExpired
+	BadUser
+	Disconnected
 
 	Normal
 	GoingAway
@@ -127,6 +129,8 @@ var table = [numCodes]entry{
 	Forbidden:         {"forbidden", 403, 1008, "this is not allowed"},
 	BadToken:          {"bad_token", 401, 4108, "this token is not one that the server takes"},
 	TokenExpired:      {"token_expired", 401, 4109, "the token's time is over; come back with a new one"},
+	BadUser:           {"bad_user", 400, 0, "a user's id is 1 to 120 of A-Z a-z 0-9 _ - . : @ = ~ $ + !"},
+	Disconnected:      {"disconnected", 403, 4110, "the site has ended this connection"},
 
 	Normal:          {"normal", 0, 1000, "the end was asked for"},
 	GoingAway:       {"going_away", 503, 1001, "the server is shutting down; come back with your position"},

@@ -39,6 +39,7 @@ type Config struct {
 	BodyTimeout    time.Duration
 	IdleTimeout    time.Duration
 	WriteTimeout   time.Duration
+	UserGrace      time.Duration // a user whose last connection has gone is online for this long
 	PublishTimeout time.Duration // how long a push waits for loops that are behind
 	PingInterval   time.Duration
 	ReturnWithin   time.Duration // after a shutdown clients are told to come back within this; 0: by their number
@@ -62,7 +63,7 @@ func Defaults() Config {
 		CommandRate: 100, MaxMessage: 64 << 10, MaxBody: 8 << 20, MaxHeader: 8 << 10, MaxChannels: 128,
 		MaxPending: 1 << 20, Unsent: 128 << 10, MaxBacklog: 64 << 10,
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
-		WriteTimeout: 30 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
+		WriteTimeout: 30 * time.Second, UserGrace: 10 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
 		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20, SlowReaders: "resume",
 		IDAge: 5 * time.Minute, IDMemory: 64 << 20,
 	}
@@ -93,6 +94,7 @@ func (c *Config) check() error {
 		{"idle-timeout", int64(c.IdleTimeout), int64(time.Millisecond)},
 		{"write-timeout", int64(c.WriteTimeout), int64(time.Millisecond)},
 		{"ping-interval", int64(c.PingInterval), int64(time.Millisecond)},
+		{"user-grace", int64(c.UserGrace), 0},
 		{"return-within", int64(c.ReturnWithin), 0},
 		{"history-length", int64(c.HistoryLength), 0},
 		{"history-age", int64(c.HistoryAge), 0},

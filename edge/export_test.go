@@ -87,7 +87,7 @@ func (s *Server) Tables() map[string]int {
 		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
 		add("paces", len(r.paces))
-		add("identities", len(r.identities.of)+len(r.identities.verdicts))
+		add("identities", len(r.identities.of)+len(r.identities.verdicts)+s.users.count())
 		add("chased", len(r.chased)-r.chasedHead)
 		add("channels", len(r.byChannel))
 		add("active", len(r.active)-r.activeHead)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"encke/channel"
 	"encke/codes"
 	"encke/netloop"
 	"encke/token"
@@ -194,13 +195,19 @@ func (r *reactor) becomeUser(c netloop.ID, claims *token.Claims) {
 	if claims == nil {
 		return
 	}
+	if r.identities.of[c] == nil {
+		r.server.users.join(claims.Subject, r.loop.Handle(c), r.now)
+	}
 	r.identities.of[c] = claims
 	heap.Push(&r.identities.ends, expiry{claims.Expires.UnixMilli(), r.loop.Handle(c)})
 }
 
 // forgetUser forgets who a connection was.
 func (r *reactor) forgetUser(c netloop.ID) {
-	delete(r.identities.of, c)
+	if claims := r.identities.of[c]; claims != nil {
+		r.server.users.leave(claims.Subject, r.loop.Handle(c), r.now)
+		delete(r.identities.of, c)
+	}
 	if len(r.identities.verdicts) > 0 {
 		delete(r.identities.verdicts, r.loop.Handle(c))
 	}
@@ -214,7 +221,7 @@ func (r *reactor) expire() {
 		if !ok {
 			continue
 		}
-		if claims := r.identities.of[c]; claims != nil && claims.Expires.UnixMilli() <= r.now {
+		if claims := r.identities.of[c]; claims != nil && r.clients.at(c).transport != overPoll && claims.Expires.UnixMilli() <= r.now {
 			r.end(c, r.clients.at(c), codes.TokenExpired)
 		}
 	}
@@ -271,6 +278,10 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 		b = append(b, `","expires":`...)
 		return append(strconv.AppendInt(b, v.claims.Expires.Unix(), 10), '}')
 	})
+	own := []byte(token.UserChannel(v.claims.Subject))
+	if was == nil && r.subscribed(c, cl, own) == nil && !r.subscribe(c, cl, nil, own, channel.From{}) {
+		return
+	}
 	for _, x := range append([]uint32(nil), r.channels(c, cl)...) {
 		if e := r.entries[x]; r.checkReadable([]byte(e.name)) != nil {
 			r.removeChannel(c, cl, e)

@@ -144,8 +144,10 @@ func TestTokenOverTime(t *testing.T) {
 	short, long := tokenFor(t, "42", 1500*time.Millisecond, "news"), tokenFor(t, "42", time.Hour, "news")
 	ends := newWS(t, r.public, "/ws?channels=news&token="+short)
 	stays := newWS(t, r.public, "/ws?channels=news&token="+short)
-	ends.text()
-	stays.text()
+	for range 2 { // news, and its own channel
+		ends.text()
+		stays.text()
+	}
 	stream := openSlow(t, r, "stream", "news&token="+short)
 	sse, _, body := openStream(t, r.public, "/sse?channels=news&token="+short)
 	_ = sse.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -190,6 +192,9 @@ func TestRefresh(t *testing.T) {
 	wantError(`{"id":1,"refresh":{"token":"rubbish"}}`, "bad_token")
 	wantError(`{"id":1,"refresh":{"token":"`+tokenFor(t, "42", -time.Hour)+`"}}`, "token_expired")
 	p.command(`{"id":2,"refresh":{"token":"` + tokenFor(t, "42", time.Hour, "news", "other") + `"}}`)
+	if w := p.text(); w.Subscribed == nil || w.Subscribed.Channel != "user:42" {
+		t.Errorf("%+v, want its own channel", w)
+	}
 	for _, name := range []string{"news", "other"} {
 		if w := p.command(`{"id":3,"subscribe":{"channel":"` + name + `"}}`); w.Subscribed == nil {
 			t.Errorf("%+v", w)
@@ -238,6 +243,7 @@ func TestDearTokens(t *testing.T) {
 	if w := p.command(`{"id":1,"refresh":{"token":"` + made("42", private) + `"}}`); w.Refreshed == nil || w.Refreshed.User != "42" {
 		t.Errorf("%+v", w)
 	}
+	p.text()
 	if w := p.command(`{"id":2,"refresh":{"token":"` + made("42", foreign) + `"}}`); w.Error == nil || w.Error.Code != "bad_token" {
 		t.Errorf("%+v", w)
 	}
@@ -253,6 +259,8 @@ func TestClientPublish(t *testing.T) {
 	}
 	writer, reader := newWS(t, r.public, "/ws?token="+text), newWS(t, r.public, "/ws?channels=chat:1&token="+tokenFor(t, "7", time.Hour, "chat:*"))
 	reader.text()
+	reader.text()
+	writer.text() // its own channel
 	first := writer.command(`{"id":1,"publish":{"channel":"chat:1","event":"said","data":{"text":"hello"}}}`)
 	if first.Published == nil || first.Published.Offset != 1 || first.Published.Subscribers != 1 {
 		t.Errorf("%+v", first)

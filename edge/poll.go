@@ -20,6 +20,9 @@ func (r *reactor) servePoll(q *request) {
 	if err == nil {
 		err = r.parseChannels(q, 1)
 	}
+	if r.claims != nil {
+		r.server.users.touch(r.claims.Subject, r.now)
+	}
 	switch {
 	case err != nil:
 		r.fail(q, err)
@@ -113,6 +116,7 @@ func (r *reactor) closePoll(dst []byte) []byte {
 func (r *reactor) park(q *request, wait time.Duration) {
 	c, cl := q.c, q.cl
 	r.become(cl, overPoll)
+	r.becomeUser(c, r.claims)
 	cl.flags &^= keepsAlive | isHTTP10
 	if q.keep {
 		cl.flags |= keepsAlive
@@ -181,6 +185,7 @@ func (r *reactor) answerEmpty(c netloop.ID, cl *client) {
 // release ends a poll's subscriptions; the connection is between requests again.
 func (r *reactor) release(c netloop.ID, cl *client) {
 	r.leaveAll(c, cl)
+	r.forgetUser(c)
 	r.become(cl, overHTTP)
 	r.loop.SetTimer(c, timerIdle, r.server.config.IdleTimeout)
 }

@@ -9,12 +9,15 @@ import (
 	"encke/codes"
 	"encke/longpoll"
 	"encke/netloop"
+	"encke/token"
 )
 
 // publishObject is one object of POST /publish.
 type publishObject struct {
 	Channel  *string         `json:"channel"`
 	Channels []string        `json:"channels"`
+	User     *string         `json:"user"`
+	Users    []string        `json:"users"`
 	Event    string          `json:"event"`
 	ID       *string         `json:"id"`
 	Expect   *string         `json:"expect"`
@@ -37,6 +40,24 @@ func (o *publishObject) message() (m channel.Message, err *codes.Error) {
 		m.Expect, err = expectation([]byte(*o.Expect))
 	}
 	return m, err
+}
+
+// toChannels names the channels of users, which are what is published to.
+func (o *publishObject) toChannels() *codes.Error {
+	if o.User == nil && len(o.Users) == 0 {
+		return nil
+	}
+	if o.Channel != nil || len(o.Channels) > 0 || o.User != nil && len(o.Users) > 0 {
+		return codes.New(codes.BadMessage, "")
+	}
+	if o.User != nil {
+		name := token.UserChannel(*o.User)
+		o.Channel = &name
+	}
+	for _, id := range o.Users {
+		o.Channels = append(o.Channels, token.UserChannel(id))
+	}
+	return nil
 }
 
 // ttl reads the object's, 0 when there is none: a number is seconds, text has a unit.
@@ -77,6 +98,9 @@ func parsePublish(text []byte) (publishObject, *codes.Error) {
 	var o publishObject
 	if err := json.Unmarshal(text, &o); err != nil {
 		return o, jsonError(err, codes.BadMessage)
+	}
+	if err := o.toChannels(); err != nil {
+		return o, err
 	}
 	if (o.Channel == nil) == (len(o.Channels) == 0) || len(o.Data) == 0 {
 		return o, codes.New(codes.BadMessage, "")

@@ -59,7 +59,12 @@ func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
 		}
 		r.names = append(r.names, name)
 	}
-	if err := r.checkNames(atLeast); err != nil {
+	most := r.server.config.MaxChannels
+	own := r.addOwn(q)
+	if own {
+		most++
+	}
+	if err := r.checkNames(atLeast, most); err != nil {
 		return err
 	}
 	since, _ := arg(q.query, "since")
@@ -70,16 +75,39 @@ func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
 	if !ok {
 		return codes.New(codes.BadSince, "a percent sign must be followed by two hexadecimal digits")
 	}
+	if own && len(since) > 0 && bytes.Count(since, []byte(",")) == len(r.names)-2 { // from before the connection had it
+		since = append(append([]byte(nil), since...), ',')
+	}
 	var err *codes.Error
 	r.froms, err = channel.ParseSince(r.froms, since, len(r.names))
 	return err
 }
 
-func (r *reactor) checkNames(atLeast int) *codes.Error {
+// addOwn adds the user's own channel, as the last, to those of a client with a token, unless it names it itself.
+func (r *reactor) addOwn(q *request) bool {
+	if r.claims == nil || wantsRaw(q) {
+		return false
+	}
+	own := []byte(token.UserChannel(r.claims.Subject))
+	for _, name := range r.names {
+		if bytes.Equal(name, own) {
+			return false
+		}
+	}
+	r.names = append(r.names, own)
+	return true
+}
+
+// wantsRaw says whether a request is for encke.raw, whose messages do not say of which channel they are.
+func wantsRaw(q *request) bool {
+	return bytes.Contains(headerList(&q.Header, "Sec-WebSocket-Protocol"), []byte("encke.raw"))
+}
+
+func (r *reactor) checkNames(atLeast, most int) *codes.Error {
 	if len(r.names) < atLeast {
 		return codes.New(codes.NoChannel, "")
 	}
-	if len(r.names) > r.server.config.MaxChannels {
+	if len(r.names) > most {
 		return codes.New(codes.TooManyChannels, "")
 	}
 	for i, name := range r.names {

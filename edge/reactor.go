@@ -82,6 +82,7 @@ const (
 	mailWake                          // look at stalled pushes
 	mailDrain                         // end every connection in order
 	mailVerified                      // To, Val *verified: a token that was verified outside of the loop
+	mailEnd                           // To, N codes.Code: end this connection
 	mailAsk                           // Val func(*reactor): a question from outside
 )
 
@@ -335,6 +336,8 @@ func (r *reactor) act(m netloop.Mail) {
 		r.drain()
 	case mailVerified:
 		r.judged(m)
+	case mailEnd:
+		r.endAsked(m)
 	case mailAsk:
 		m.Val.(func(*reactor))(r)
 	}

@@ -39,6 +39,7 @@ type Server struct {
 	budget    *budget
 	tokens    *token.Verifier
 	refusals  refusals
+	users     *users
 
 	stopOnce sync.Once
 	stopErr  error
@@ -70,7 +71,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config)}
+	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config)}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
@@ -199,6 +200,7 @@ const sweepEach = 2000
 func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
 	s.budget.look(s, now)
+	s.users.sweep(now)
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)

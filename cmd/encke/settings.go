@@ -109,6 +109,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.DurationVar(&s.WriteTimeout, "write-timeout", s.WriteTimeout, "time in which a reader for whom output waits must take 16 KiB of it, or it is disconnected")
 	f.DurationVar(&s.PublishTimeout, "publish-timeout", s.PublishTimeout, "time that a push may wait for loops that are behind before it gets 503")
 	f.DurationVar(&s.PingInterval, "ping-interval", s.PingInterval, "silence after which a WebSocket is pinged, and interval of the heartbeats of streams")
+	f.DurationVar(&s.UserGrace, "user-grace", s.UserGrace, "time for which a user whose last connection has gone is still online")
 	f.DurationVar(&s.ReturnWithin, "return-within", s.ReturnWithin, "at shutdown clients are told to come back at a random time within this; 0: as long as 5,000 a second take")
 	f.IntVar(&s.HistoryLength, "history-length", s.HistoryLength, "publications kept in each channel; 0 keeps none")
 	f.DurationVar(&s.HistoryAge, "history-age", s.HistoryAge, "how long publications are kept; 0: any time")
