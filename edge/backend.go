@@ -17,6 +17,9 @@ func (r *reactor) serveBackend(q *request) {
 		r.fail(q, codes.New(codes.Forbidden, "pages of other sites may not use the backend listener"))
 		return
 	}
+	if !r.allowed(q) {
+		return
+	}
 	switch path := string(q.path); {
 	case path == "/publish":
 		r.only(q, "POST, OPTIONS", r.servePublish)

@@ -16,6 +16,8 @@ type Config struct {
 	Loops          int          // event loops
 	MaxConnections int          // beyond it new ones get 503
 	MaxPerAddress  int          // connections of one address; 0: any number
+	BackendKeys    []BackendKey // one of which every request of the backend listener has to bring; none: it is for loopback only
+	OpenBackend    bool         // it is for anybody who reaches it
 	Tokens         token.Config // how clients' tokens are verified
 	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"
 	Page           []byte       // what GET / answers; nil: nothing
@@ -105,6 +107,9 @@ func (c *Config) check() error {
 		if v.value < v.min {
 			return fmt.Errorf("cannot use --%s %d: at least %d is needed", v.flag, v.value, v.min)
 		}
+	}
+	if err := c.checkBackend(); err != nil {
+		return err
 	}
 	if c.Memory > 0 && c.Memory < leastMemory {
 		return fmt.Errorf("cannot use --memory %d: at least %d is needed", c.Memory, leastMemory)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"encke/edge"
 	"encke/token"
 
 	"github.com/spf13/pflag"
@@ -22,7 +23,7 @@ func (s *settings) keys() error {
 		s.Tokens.Secrets = append(s.Tokens.Secrets, []byte(secret))
 	}
 	if s.secretFile != "" {
-		secrets, err := readSecrets(s.secretFile)
+		secrets, err := readLines("token-secret-file", s.secretFile)
 		if err != nil {
 			return err
 		}
@@ -38,24 +39,49 @@ func (s *settings) keys() error {
 		}
 		s.Tokens.Keys = text
 	}
-	return nil
+	return s.readBackendKeys()
 }
 
-// readSecrets reads secrets, one a line.
-func readSecrets(path string) (secrets [][]byte, err error) {
+// readLines reads a file of secrets, one a line; flag names it.
+func readLines(flag, path string) (lines [][]byte, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read --token-secret-file: %w", err)
+		return nil, fmt.Errorf("cannot read --%s: %w", flag, err)
 	}
 	for line := range bytes.Lines(text) {
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			secrets = append(secrets, line)
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			lines = append(lines, line)
 		}
 	}
-	if len(secrets) == 0 {
-		return nil, fmt.Errorf("cannot use --token-secret-file %s: no secret in it", path)
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("cannot use --%s %s: nothing in it", flag, path)
 	}
-	return secrets, nil
+	return lines, nil
+}
+
+// readBackendKeys reads the keys of the backend listener.
+func (s *settings) readBackendKeys() error {
+	lines := s.backendKeys
+	if s.backendKeyFile != "" {
+		more, err := readLines("backend-key-file", s.backendKeyFile)
+		if err != nil {
+			return err
+		}
+		for _, line := range more {
+			lines = append(lines, string(line))
+		}
+	}
+	for _, line := range lines {
+		if line == "" {
+			continue // as in the example
+		}
+		k, err := edge.ParseBackendKey(line)
+		if err != nil {
+			return fmt.Errorf("cannot use the backend keys: %w", err)
+		}
+		s.BackendKeys = append(s.BackendKeys, k)
+	}
+	return nil
 }
 
 // issue prints a token for trying things out.
@@ -93,7 +119,7 @@ func issue(args []string) int {
 func makeToken(secret, file, user string, channels []string, holds time.Duration) (string, error) {
 	key := []byte(secret)
 	if len(key) == 0 && file != "" {
-		secrets, err := readSecrets(file)
+		secrets, err := readLines("token-secret-file", file)
 		if err != nil {
 			return "", err
 		}

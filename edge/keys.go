@@ -1,0 +1,123 @@
+package edge
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"strings"
+
+	"encke/codes"
+	"encke/longpoll"
+)
+
+// Scope is what a backend key may be used for.
+type Scope uint8
+
+// The scopes.
+const (
+	ScopePublish Scope = 1 << iota // pushes
+	ScopeRead                      // states, histories, users
+	ScopeManage                    // forgetting histories, ending connections
+	ScopeStats                     // figures
+	allScopes    = ScopePublish | ScopeRead | ScopeManage | ScopeStats
+)
+
+var scopeNames = map[string]Scope{"publish": ScopePublish, "read": ScopeRead, "manage": ScopeManage, "stats": ScopeStats}
+
+// BackendKey lets those who have it use the backend listener. What is kept is its hash: lengths tell nothing then, and a copy of
+// the memory does not have it.
+type BackendKey struct {
+	hash   [sha256.Size]byte
+	scopes Scope
+}
+
+// leastKey is the shortest backend key in bytes.
+const leastKey = 16
+
+// ParseBackendKey reads "key" or "key scope,scope": publish, read, manage, stats; a key without scopes has them all.
+func ParseBackendKey(line string) (k BackendKey, err error) {
+	fields := strings.Fields(line)
+	if len(fields) == 0 || len(fields) > 2 {
+		return k, fmt.Errorf("a backend key stands in a line of its own, its scopes behind it")
+	}
+	if len(fields[0]) < leastKey {
+		return k, fmt.Errorf("a backend key has at least %d characters, this one has %d", leastKey, len(fields[0]))
+	}
+	k = BackendKey{hash: sha256.Sum256([]byte(fields[0])), scopes: allScopes}
+	if len(fields) == 2 {
+		k.scopes = 0
+		for _, name := range strings.Split(fields[1], ",") {
+			scope, ok := scopeNames[name]
+			if !ok {
+				return k, fmt.Errorf("there is no scope %q: publish, read, manage, stats", name)
+			}
+			k.scopes |= scope
+		}
+	}
+	return k, nil
+}
+
+// scope says what a request of the backend listener needs; 0 is nothing.
+func scope(q *request) Scope {
+	path, method := string(q.path), string(q.Header.Method())
+	switch {
+	case path == "/healthz" || path == "/readyz" || method == "OPTIONS":
+		return 0
+	case path == "/stats" || path == "/metrics":
+		return ScopeStats
+	case method == "DELETE":
+		return ScopeManage
+	case method == "POST" && path != "/users":
+		return ScopePublish
+	}
+	return ScopeRead
+}
+
+// allowed says whether a request of the backend listener brings the key that it needs; where it does not it has been refused.
+// Every key is compared, and in the same time however much of it is right.
+func (r *reactor) allowed(q *request) bool {
+	keys, need := r.server.config.BackendKeys, scope(q)
+	if len(keys) == 0 || need == 0 {
+		return true
+	}
+	const bearer = "Bearer "
+	given := q.Header.Peek("Authorization")
+	if len(given) > len(bearer) && bytes.EqualFold(given[:len(bearer)], []byte(bearer)) {
+		given = bytes.TrimSpace(given[len(bearer):])
+	}
+	hash := sha256.Sum256(given)
+	known, scopes := 0, Scope(0)
+	for i := range keys {
+		same := subtle.ConstantTimeCompare(hash[:], keys[i].hash[:])
+		known |= same
+		scopes |= keys[i].scopes * Scope(same)
+	}
+	switch {
+	case known == 0:
+		r.server.logRefusal(r.loop, q.c, codes.BadKey, fmt.Errorf("%s %s with a key that is none, or without one", q.Header.Method(), q.path))
+		r.failWith(q, codes.New(codes.BadKey, ""), longpoll.ErrorOptions{})
+		return false
+	case scopes&need == 0:
+		r.server.logRefusal(r.loop, q.c, codes.Forbidden, fmt.Errorf("%s %s with a key that is not for that", q.Header.Method(), q.path))
+		r.fail(q, codes.New(codes.Forbidden, "this key is not for that"))
+		return false
+	}
+	return true
+}
+
+// checkBackend refuses a backend listener that others can reach and that asks for no key.
+func (c *Config) checkBackend() error {
+	if len(c.BackendKeys) > 0 || c.OpenBackend {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Backend)
+	if err != nil {
+		return nil // Listen says what is wrong
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("cannot use --backend %s without keys: whoever reaches it could push; set --backend-key-file, or listen on 127.0.0.1", c.Backend)
+}

@@ -1,0 +1,92 @@
+package edge_test
+
+import (
+	"strings"
+	"testing"
+
+	"encke/edge"
+)
+
+func keys(t *testing.T, lines ...string) (all []edge.BackendKey) {
+	t.Helper()
+	for _, line := range lines {
+		k, err := edge.ParseBackendKey(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
+// TestBackendKeys: every request of the backend listener needs a key with its scope; health does not.
+func TestBackendKeys(t *testing.T) {
+	const all, pusher, reader, watcher = "all-of-it-all-of-it", "push-push-push-push", "read-read-read-read", "stat-stat-stat-stat"
+	r, log := guarded(t, func(c *edge.Config) {
+		c.BackendKeys = keys(t, all, pusher+" publish", reader+" read,manage", watcher+" stats")
+	})
+	for _, c := range []struct {
+		method, target, body string
+		allowed              []string
+	}{
+		{"POST", "/channels/a", "x", []string{all, pusher}},
+		{"POST", "/publish", `{"channel":"a","data":1}`, []string{all, pusher}},
+		{"POST", "/users/42", "x", []string{all, pusher}},
+		{"GET", "/channels/a", "", []string{all, reader}},
+		{"GET", "/channels/a/history", "", []string{all, reader}},
+		{"GET", "/users/42", "", []string{all, reader}},
+		{"POST", "/users", `{"users":[]}`, []string{all, reader}},
+		{"GET", "/stats", "", []string{all, watcher}},
+		{"GET", "/metrics", "", []string{all, watcher}},
+		{"DELETE", "/users/42/connections", "", []string{all, reader}},
+		{"GET", "/nothing", "", []string{all, reader}},
+	} {
+		for _, key := range []string{"", "wrong-wrong-wrong-wrong", all[:len(all)-1], all + "x", all, pusher, reader, watcher} {
+			want := "forbidden"
+			switch {
+			case strings.Contains(" "+strings.Join(c.allowed, " ")+" ", " "+key+" ") && key != "":
+				want = ""
+			case key != all && key != pusher && key != reader && key != watcher:
+				want = "bad_key"
+			}
+			lines := []string{"Content-Type: application/json"}
+			if key != "" {
+				lines = append(lines, "Authorization: Bearer "+key)
+			}
+			res, text := r.ask(t, c.method, c.target, c.body, lines...)
+			if refused := res.StatusCode == 401 || res.StatusCode == 403; refused != (want != "") || !strings.Contains(text, want) {
+				t.Errorf("%s %s with %q: %s %s, want %q", c.method, c.target, key, res.Status, text, want)
+			}
+		}
+	}
+	for _, target := range []string{"/healthz", "/readyz"} {
+		if res, _ := r.ask(t, "GET", target, ""); res.StatusCode != 200 {
+			t.Errorf("%s: %s", target, res.Status)
+		}
+	}
+	for _, secret := range []string{all, pusher, "wrong-wrong"} {
+		if strings.Contains(log(), secret) {
+			t.Errorf("the log shows a key:\n%s", log())
+		}
+	}
+}
+
+// TestOpenBackend: without keys the backend listener is for this machine alone.
+func TestOpenBackend(t *testing.T) {
+	for backend, ok := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, "[::1]:0": true, ":0": false, "0.0.0.0:0": false, "192.0.2.1:0": false, "[::]:0": false} {
+		c := edge.Defaults()
+		c.Backend = backend
+		if _, err := edge.New(c); (err == nil) != ok {
+			t.Errorf("%s: %v", backend, err)
+		}
+		c.BackendKeys = keys(t, "0123456789abcdef")
+		if _, err := edge.New(c); err != nil {
+			t.Errorf("%s with a key: %v", backend, err)
+		}
+	}
+	for _, line := range []string{"", "short", "0123456789abcdef rule", "0123456789abcdef publish read", "0123456789abcdef ,"} {
+		if _, err := edge.ParseBackendKey(line); err == nil {
+			t.Errorf("%q was taken", line)
+		}
+	}
+}
