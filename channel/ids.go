@@ -19,7 +19,6 @@ type ids struct {
 	known map[idKey]idRecord // guarded by mu
 	queue []idPlace          // guarded by mu: oldest first, from first on
 	first int                // guarded by mu
-	bytes int64              // guarded by mu
 
 	forgotten atomic.Uint64 // before their time, for want of memory
 	repeated  atomic.Uint64
@@ -88,18 +87,19 @@ func (x *ids) seen(ch *Channel, id []byte, digest uint64, now, age int64) (r Res
 
 // remember notes a publication's id, and forgets those that are too old or too many.
 func (x *ids) remember(ch *Channel, id []byte, record idRecord, age, memory int64) {
+	all := &ch.shard.store.idBytes
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.expire(record.time, age, 4) // more than one, so that it gets ahead
+	x.expire(record.time, age, 4, all) // more than one, so that it gets ahead
 	if x.known == nil {
 		x.known = map[idKey]idRecord{}
 	}
 	key := idKey{ch.name, string(id)}
 	x.known[key] = record
 	x.queue = append(x.queue, idPlace{key, record.time})
-	x.bytes += key.cost()
-	for x.bytes > memory && x.first < len(x.queue)-1 {
-		x.forget()
+	all.Add(key.cost())
+	for all.Load() > memory && x.first < len(x.queue)-1 { // a busy channel's own are nearly always the oldest of all
+		x.forget(all)
 		x.forgotten.Add(1)
 	}
 }
@@ -107,18 +107,18 @@ func (x *ids) remember(ch *Channel, id []byte, record idRecord, age, memory int6
 func (k idKey) cost() int64 { return idCost + int64(len(k.id)) }
 
 // expire forgets at most n ids that are too old. The caller holds mu.
-func (x *ids) expire(now, age int64, n int) {
+func (x *ids) expire(now, age int64, n int, all *atomic.Int64) {
 	for ; n > 0 && x.first < len(x.queue) && now-x.queue[x.first].time > age; n-- {
-		x.forget()
+		x.forget(all)
 	}
 }
 
-// forget takes out the oldest id, unless it was given anew after it had expired.
-func (x *ids) forget() {
+// forget takes out the oldest id, unless it was given anew after it had expired. all counts the bytes of every shard.
+func (x *ids) forget(all *atomic.Int64) {
 	oldest := x.queue[x.first]
 	x.queue[x.first] = idPlace{}
 	x.first++
-	x.bytes -= oldest.key.cost()
+	all.Add(-oldest.key.cost())
 	if x.known[oldest.key].time == oldest.time {
 		delete(x.known, oldest.key)
 	}
@@ -131,6 +131,6 @@ func (x *ids) forget() {
 // expireIDs forgets a shard's ids that are too old.
 func (s *Store) expireIDs(sh *shard, now int64) {
 	sh.ids.mu.Lock()
-	sh.ids.expire(now, s.conf.IDAge, expirePerVisit)
+	sh.ids.expire(now, s.conf.IDAge, expirePerVisit, &s.idBytes)
 	sh.ids.mu.Unlock()
 }

@@ -55,7 +55,7 @@ func (s *Store) Publish(name []byte, m *Message, now int64) (Result, *codes.Erro
 	}
 	result := s.publish(ch, p, now)
 	if len(m.ID) > 0 && s.conf.IDAge > 0 {
-		ch.shard.ids.remember(ch, m.ID, idRecord{result, digest, now}, s.conf.IDAge, s.conf.IDMemory/numShards)
+		ch.shard.ids.remember(ch, m.ID, idRecord{result, digest, now}, s.conf.IDAge, s.conf.IDMemory)
 	}
 	ch.mu.Unlock()
 	s.makeRoom(roomPerByte * int64(p.cost))

@@ -49,9 +49,10 @@ type Store struct {
 	shards [numShards]shard
 
 	// atomic
-	ids    atomic.Uint64
-	bytes  atomic.Int64            // kept by history, forms included
-	oldest [numShards]atomic.Int64 // the ledgers' when, side by side since makeRoom reads them all
+	ids     atomic.Uint64
+	idBytes atomic.Int64            // of message ids
+	bytes   atomic.Int64            // kept by history, forms included
+	oldest  [numShards]atomic.Int64 // the ledgers' when, side by side since makeRoom reads them all
 
 	// guarded by sweeping
 	sweeping   sync.Mutex

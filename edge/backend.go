@@ -183,6 +183,9 @@ func (r *reactor) serveState(q *request, name []byte) {
 	r.answerJSON(q, 200, r.body)
 }
 
+// historyBytes is the size at which no more publications are added to one answer.
+const historyBytes = 1 << 20
+
 // serveHistory gives what is kept of a channel. Without since it is everything.
 func (r *reactor) serveHistory(q *request, name []byte) {
 	limit := 100
@@ -204,7 +207,7 @@ func (r *reactor) serveHistory(q *request, name []byte) {
 		}
 		r.froms, from = froms, froms[0]
 	}
-	joined, err := r.server.store.Read(name, from, channel.Limit{Publications: limit, Bytes: pollBytes}, r.now, r.replay[:0])
+	joined, err := r.server.store.Read(name, from, channel.Limit{Publications: limit, Bytes: historyBytes}, r.now, r.replay[:0])
 	if err != nil {
 		r.fail(q, err)
 		return

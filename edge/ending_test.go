@@ -45,10 +45,6 @@ func TestAnswersThatAreOwedEndTheConnectionOfWhoHasSentFIN(t *testing.T) {
 			p := newPeer(t, addr)
 			p.write(c.request)
 			p.halfClose()
-			if strings.Contains(c.request, "=a") {
-				r.subscribers(t, "a", 1)
-				r.push(t, "a", "x")
-			}
 			for range c.answers {
 				p.want(200)
 			}

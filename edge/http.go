@@ -67,7 +67,7 @@ func (r *reactor) next(c netloop.ID, cl *client, b []byte) (n int, more bool) {
 		req, n, _, status, code, detail := r.http.Next(b, p, limits)
 		switch status {
 		case longpoll.NeedMore:
-			r.incomplete(c, cl, p)
+			r.incomplete(c, cl, p, len(b))
 			return n, false
 		case longpoll.Continue:
 			r.loop.Send(c, longpoll.ContinueResponse)
@@ -88,9 +88,9 @@ func (r *reactor) next(c netloop.ID, cl *client, b []byte) (n int, more bool) {
 	}
 }
 
-// incomplete remembers how far a request has come, and how long the rest may take.
-func (r *reactor) incomplete(c netloop.ID, cl *client, p *longpoll.Progress) {
-	if cl.flags&onBackend == 0 && r.server.inputSpent() {
+// incomplete remembers how far a request has come, of which size bytes are there, and how long the rest may take.
+func (r *reactor) incomplete(c netloop.ID, cl *client, p *longpoll.Progress, size int) {
+	if cl.flags&onBackend == 0 && size > smallInput && r.server.inputSpent() {
 		r.refuse(c, cl, codes.New(codes.Overloaded, "its memory for requests is spent"))
 		return
 	}

@@ -36,7 +36,7 @@ func (r *reactor) piece(cl *client, channels, used int) channel.Limit {
 	if cl.transport == overSSE {
 		each += 12 * channels // its ids
 	}
-	if left := min(replayPiece, r.maxPending()) - used; left > 0 {
+	if left := r.room() - used; left > 0 {
 		return channel.Limit{Bytes: left, Each: each}
 	}
 	return channel.Limit{Publications: -1}
@@ -97,6 +97,9 @@ func (r *reactor) chase(c netloop.ID) { r.chased = append(r.chased, r.loop.Handl
 
 // catchUpAll gives lagging subscriptions a piece each, and says whether some were left for the next turn.
 func (r *reactor) catchUpAll() (more bool) {
+	if len(r.chased) > 0 && r.room() == 0 {
+		return false // the next tick looks again
+	}
 	end := len(r.chased) // what catchUp adds is for the next turn
 	for left := turnBytes; r.chasedHead < end && left > 0; r.chasedHead++ {
 		left -= 1 << 10

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"encke/codes"
@@ -99,8 +100,9 @@ func (b *budget) perConnection(output int64) int64 {
 	return max(int64(float64(b.maxPending)*float64(left)/float64(b.output-squeezed)), min(leastPending, b.maxPending))
 }
 
-// spent says whether no new connection is to be served.
-func (s *Server) spent() bool { return s.budget.full.Load() || s.outputSpent() || s.inputSpent() }
+// spent says whether no new connection is to be served. Input does not count: who sends a whole request needs none of it, and
+// who does not is refused then.
+func (s *Server) spent() bool { return s.budget.full.Load() || s.outputSpent() }
 
 // outputSpent says whether no publication is to be taken, since output that waits has spent its part.
 func (s *Server) outputSpent() bool { return s.budget.output > 0 && s.heldOutput() > s.budget.output }
@@ -129,37 +131,113 @@ func (s *Server) heldInput() int64 {
 	return n
 }
 
-// maxPending is how many bytes may wait for one connection now.
+// maxPending is how many bytes may wait for one connection, as of the last tick.
 func (r *reactor) maxPending() int { return int(r.server.budget.pending.Load()) }
 
-// squeeze ends the readers for whom more waits than is allowed now, when output is running out of memory.
+// room is how many bytes of history one connection may be given at once, as of this moment: a burst of requests is served
+// between two ticks. 0: nothing now.
+func (r *reactor) room() int {
+	b := r.server.budget
+	if b.output == 0 {
+		return min(replayPiece, r.server.config.MaxPending)
+	}
+	held := r.server.heldOutput()
+	if held > b.output {
+		return 0
+	}
+	return min(replayPiece, int(b.perConnection(held)))
+}
+
+// squeeze ends the readers for whom more waits than is allowed now, when output is running out of memory; and where that does not
+// help, since many have a little waiting, those with most of it.
 func (r *reactor) squeeze() {
 	most := r.maxPending()
 	if most >= r.server.config.MaxPending {
+		r.spentTicks = 0
 		return
 	}
 	r.loop.EachWaiting(func(c netloop.ID, waiting int) {
-		cl := r.clients.at(c)
-		switch {
-		case waiting <= most || cl.flags&onBackend != 0:
-		case r.loop.Finishing(c): // its last words may have to wait as long as others' output
-			r.loop.Close(c, reasonOf(codes.SlowConsumer))
-		default:
-			r.end(c, cl, codes.SlowConsumer)
+		if waiting > most {
+			r.giveUpReader(c)
 		}
 	})
+	if !r.server.outputSpent() {
+		r.spentTicks = 0
+	} else if r.spentTicks++; r.spentTicks >= patience {
+		b := r.server.budget
+		r.evict(r.loop.Counts().Held.Load(), r.server.heldOutput(), b.output, r.loop.EachWaiting, r.giveUpReader)
+	}
 }
 
-// relieve ends clients that have sent more although an answer is still owed to them, when input is running out of memory:
-// they can wait, and nobody else is to wait for them. What has come in part has its own time-outs.
+// patience is for how many ticks a part of the budget may be spent before those who hold most of it are ended: other means
+// come first, and publishers can wait that long.
+const patience = 3
+
+// giveUpReader ends one of those for whom output waits. The backend's answers are not given up.
+func (r *reactor) giveUpReader(c netloop.ID) {
+	cl := r.clients.at(c)
+	switch {
+	case cl.flags&onBackend != 0:
+	case r.loop.Finishing(c): // its last words may have to wait as long as others' output
+		r.loop.Close(c, reasonOf(codes.SlowConsumer))
+	default:
+		r.end(c, cl, codes.SlowConsumer)
+	}
+}
+
+// evict ends this loop's largest holders of a part of the budget, until its share of what is above three quarters is free.
+func (r *reactor) evict(mine, all, budget int64, each func(func(netloop.ID, int)), giveUp func(netloop.ID)) {
+	need := float64(all-budget/4*3) * float64(mine) / float64(max(all, 1))
+	type holder struct {
+		c    netloop.ID
+		size int
+	}
+	var holders []holder
+	each(func(c netloop.ID, size int) { holders = append(holders, holder{c, size}) })
+	slices.SortFunc(holders, func(a, b holder) int { return b.size - a.size })
+	for _, x := range holders {
+		if need <= 0 {
+			return
+		}
+		need -= float64(x.size)
+		giveUp(x.c)
+	}
+}
+
+// relieve does so for input. First come clients that have sent more although an answer is still owed to them: they can wait, and
+// nobody else is to wait for them. The backend's requests are not given up.
 func (r *reactor) relieve() {
 	if !r.server.inputSpent() {
+		r.inputTicks = 0
 		return
 	}
-	r.loop.EachUntaken(func(c netloop.ID) {
+	r.loop.EachUntaken(func(c netloop.ID, _ int) {
 		cl := r.clients.at(c)
 		if cl.flags&onBackend == 0 && (cl.transport == overPoll || r.loop.Waiting(c) > 0) {
 			r.loop.Close(c, reasonOf(codes.Overloaded))
 		}
 	})
+	if r.inputTicks++; r.inputTicks < patience {
+		return
+	}
+	mine := r.loop.Counts().Untaken.Load()
+	each := func(f func(netloop.ID, int)) {
+		r.loop.EachUntaken(f)
+		for c, p := range r.partial {
+			mine += int64(p.Size())
+			f(c, p.Size())
+		}
+	}
+	r.evict(mine, r.server.heldInput(), r.server.budget.input, each, func(c netloop.ID) {
+		switch cl := r.clients.at(c); {
+		case cl.flags&onBackend != 0 || r.loop.Finishing(c):
+		case cl.transport.websocket():
+			r.closeWS(c, cl, codes.Overloaded.Close(), codes.Overloaded)
+		default:
+			r.refuse(c, cl, codes.New(codes.Overloaded, "its memory for requests is spent"))
+		}
+	})
 }
+
+// smallInput is what a request in several pieces may have buffered although input has spent its part.
+const smallInput = 2 << 10

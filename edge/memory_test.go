@@ -191,3 +191,80 @@ func TestMessageTimeout(t *testing.T) {
 	p.write(string(ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(ws.OpText, false, []byte(`{"id":3,`))))))
 	p.closed(4005, "message_timeout")
 }
+
+// TestBurstOfAnswers: requests that come between two ticks, each for a long answer that nobody reads, are given less and less, and
+// then nothing.
+func TestBurstOfAnswers(t *testing.T) {
+	const budget = 8 << 20
+	r := budgeted(t, budget, 1<<30, func(c *edge.Config) { c.Loops = 2 })
+	r.fill(t, "big", 40, 50_000)
+	var all []*peer
+	for range 200 {
+		p := newPeer(t, r.public)
+		_ = p.Conn.(*net.TCPConn).SetReadBuffer(8 << 10)
+		p.get("/ping")
+		p.want(200)
+		all = append(all, p)
+	}
+	for i, p := range all {
+		p.get([]string{"/poll?channels=big&since=0&wait=0", "/stream?channels=big&since=0", "/sse?channels=big&since=0"}[i%3])
+	}
+	most := int64(0)
+	for range 50 {
+		most = max(most, r.Stats().Memory.Output)
+		time.Sleep(5 * time.Millisecond)
+	}
+	if most > budget+2<<20 {
+		t.Errorf("%d bytes wait, the budget is %d", most, budget)
+	}
+	r.push(t, "other", "x")
+}
+
+// TestManyWithALittleWaiting: readers each with less waiting than any of them may have do not hold up publishers for long either.
+func TestManyWithALittleWaiting(t *testing.T) {
+	const budget, readers = 2 << 20, 400 // 5 KB each
+	r := budgeted(t, budget, 1<<30, func(c *edge.Config) { c.PublishTimeout = 15 * time.Second; c.Unsent = 4 << 10 })
+	good := newWS(t, r.public, "/ws?channels=good")
+	good.text()
+	var all []slowPeer
+	for range readers {
+		p := openSlow(t, r, "sse", "busy,x") // two channels: each reader has a copy of its own
+		_ = p.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		all = append(all, p)
+	}
+	r.subscribers(t, "busy", readers)
+	waitFor(t, "some to be ended", func() bool {
+		r.fill(t, "busy", 1, 12_000)
+		st := r.Stats()
+		return st.Ended["slow_consumer"] > 0
+	})
+	if w := r.push(t, "good", "x"); w.Offset != 1 {
+		t.Errorf("%+v", w)
+	}
+	if w := good.text(); w.Offset != 1 {
+		t.Errorf("%+v", w)
+	}
+	for _, p := range all {
+		p.Close()
+	}
+}
+
+// TestHalfSentHeadsKeepNobodyOut: who sends a whole request is served, however many send a half one.
+func TestHalfSentHeadsKeepNobodyOut(t *testing.T) {
+	r := budgeted(t, 1<<30, 1<<20, nil)
+	for range 250 {
+		p := newPeer(t, r.public)
+		p.write("GET /poll HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 7000))
+	}
+	waitFor(t, "input to be spent, and given up", func() bool { return r.Stats().Ended["overloaded"] > 0 })
+	for range 20 {
+		p := newPeer(t, r.public)
+		p.get("/ping")
+		p.want(200)
+	}
+	p := newPeer(t, r.public) // in two pieces, but small
+	p.write("GET /pi")
+	time.Sleep(20 * time.Millisecond)
+	p.write("ng HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.want(200)
+}

@@ -26,6 +26,8 @@ func (r *reactor) servePoll(q *request) {
 	switch {
 	case err != nil:
 		r.fail(q, err)
+	case r.room() == 0:
+		r.fail(q, codes.New(codes.Overloaded, "its memory for answers is spent"))
 	case wait == 0 || q.head || r.draining:
 		r.pollNow(q)
 	default:
@@ -37,8 +39,9 @@ func (r *reactor) servePoll(q *request) {
 func (r *reactor) pollNow(q *request) {
 	body := r.beginPoll()
 	r.offsets = r.offsets[:0]
+	room := r.room()
 	for i, name := range r.names {
-		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body), r.now, r.replay[:0])
+		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body, room), r.now, r.replay[:0])
 		if err != nil {
 			r.fail(q, err)
 			return
@@ -52,16 +55,13 @@ func (r *reactor) pollNow(q *request) {
 	r.answerJSON(q, 200, r.body)
 }
 
-// pollLimit is the number of publications of a channel that one poll brings; pollBytes the size at which no more are added.
-// The rest comes with the next poll, from the position answered.
-const (
-	pollLimit = 1000
-	pollBytes = 1 << 20
-)
+// pollLimit is the number of publications of a channel that one poll brings. The rest comes with the next poll, from the
+// position answered.
+const pollLimit = 1000
 
-// pollPiece is what may still be added to a poll's answer of one channel.
-func pollPiece(body []byte) channel.Limit {
-	if left := pollBytes - len(body); left > 0 {
+// pollPiece is what may still be added to a poll's answer of one channel, room being what it may have in all.
+func pollPiece(body []byte, room int) channel.Limit {
+	if left := room - len(body); left > 0 {
 		return channel.Limit{Publications: pollLimit, Bytes: left}
 	}
 	return channel.Limit{Publications: -1}
@@ -125,10 +125,10 @@ func (r *reactor) park(q *request, wait time.Duration) {
 		cl.flags |= isHTTP10
 	}
 	body := r.beginPoll()
-	empty := len(body)
+	empty, room := len(body), r.room()
 	r.begins = r.begins[:0]
 	for i, name := range r.names {
-		joined, e := r.join(c, cl, name, r.froms[i], pollPiece(body))
+		joined, e := r.join(c, cl, name, r.froms[i], pollPiece(body, room))
 		var next uint64
 		body, next = r.appendPollItems(body, e.name, &joined)
 		r.begins = append(r.begins, next)

@@ -42,6 +42,8 @@ type reactor struct {
 	lags       map[netloop.ID][]lag // subscriptions that are fed from history
 	chased     []netloop.Handle     // connections whose lagging subscriptions are looked at next
 	chasedHead int
+	spentTicks int // for how long output has spent its part of the budget
+	inputTicks int // and input
 	checked    int // the last entry that checkEntries has looked at
 
 	entries     []*entry
@@ -172,7 +174,14 @@ func (r *reactor) Data(c netloop.ID, b []byte) int {
 // answers are not owed; their client has gone.
 func (r *reactor) EOF(c netloop.ID) {
 	cl := r.clients.at(c)
-	if cl.transport == overPoll || cl.flags&(isBusy|isStalled) != 0 {
+	if cl.transport == overPoll { // it has gone, or wants no more than this answer: it gets it now
+		if r.loop.Untaken(c) == 0 { // nor is another request behind it
+			cl.flags &^= keepsAlive
+		}
+		r.answerEmpty(c, cl)
+		return
+	}
+	if cl.flags&(isBusy|isStalled) != 0 {
 		return
 	}
 	if cl.transport == overHTTP && r.loop.Waiting(c) > 0 && r.loop.Untaken(c) > 0 {

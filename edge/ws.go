@@ -109,7 +109,7 @@ func (r *reactor) dataWS(c netloop.ID, cl *client, b []byte) int {
 	if next != nil {
 		r.partial[c] = next
 		r.server.figures.partial.Add(int64(next.Size()))
-		if code == codes.None && r.server.inputSpent() {
+		if code == codes.None && next.Size() > smallInput && r.server.inputSpent() {
 			code = codes.Overloaded
 		}
 	}

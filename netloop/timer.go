@@ -114,10 +114,11 @@ func (l *Loop) EachWaiting(f func(c ID, waiting int)) {
 	}
 }
 
-// EachUntaken calls f for every connection of which input waits to be taken. f may end any connection.
-func (l *Loop) EachUntaken(f func(c ID)) {
-	for c := range l.inputs {
-		f(c)
+// EachUntaken calls f for every connection of which input waits to be taken, with the memory that it takes. f may end any
+// connection.
+func (l *Loop) EachUntaken(f func(c ID, size int)) {
+	for c, b := range l.inputs {
+		f(c, cap(b))
 	}
 }
 

@@ -22,7 +22,7 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	for i := range 3 {
 		s.push(t, fmt.Sprint("before ", i))
 	}
-	position := regexp.MustCompile(`"position":"(\w+\.3)"}$`).FindStringSubmatch(s.get(t, "poll?channels=k&since=0&wait=0"))
+	position := regexp.MustCompile(`"position":"(\w+\.3)","recovered":true}$`).FindStringSubmatch(s.get(t, "poll?channels=k&since=0&wait=0"))
 	if position == nil {
 		t.Fatal("no position")
 	}
