@@ -74,6 +74,7 @@ const (
 
 	TooManyConnections
 	AddressLimit
+	UserLimit
 	RateLimited
 	Overloaded
 	Internal
@@ -148,6 +149,7 @@ var table = [numCodes]entry{
 
 	TooManyConnections: {"too_many_connections", 503, 1013, "the server holds as many connections as --max-connections allows; try again later"},
 	AddressLimit:       {"address_limit", 429, 0, "this address holds as many connections as --max-connections-per-address allows"},
+	UserLimit:          {"user_limit", 429, 4111, "this user holds as many connections as --max-connections-per-user allows"},
 	RateLimited:        {"rate_limited", 429, 0, "connections come faster than --connection-rate or --connection-rate-per-address allows; try again later"},
 	Overloaded:         {"overloaded", 503, 1013, "the server is behind with its work; try again later"},
 	Internal:           {"internal", 500, 1011, "the server made a mistake; it is in its log"},

@@ -19,6 +19,7 @@ type Config struct {
 	BackendKeys    []BackendKey // one of which every request of the backend listener has to bring; none: it is for loopback only
 	OpenBackend    bool         // it is for anybody who reaches it
 	Tokens         token.Config // how clients' tokens are verified
+	MaxPerUser     int          // connections of one user; 0: any number
 	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"
 	Page           []byte       // what GET / answers; nil: nothing
 	Echo           bool         // serve /echo
@@ -80,6 +81,7 @@ func (c *Config) check() error {
 		{"loops", int64(c.Loops), 1},
 		{"max-connections", int64(c.MaxConnections), 1},
 		{"max-connections-per-address", int64(c.MaxPerAddress), 0},
+		{"max-connections-per-user", int64(c.MaxPerUser), 0},
 		{"connection-rate", int64(math.Floor(c.ConnectionRate)), 0},
 		{"connection-rate-per-address", int64(math.Floor(c.ConnectionRatePerAddress)), 0},
 		{"memory", c.Memory, 0},

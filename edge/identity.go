@@ -8,6 +8,7 @@ import (
 
 	"encke/channel"
 	"encke/codes"
+	"encke/longpoll"
 	"encke/netloop"
 	"encke/token"
 )
@@ -81,6 +82,18 @@ func presented(q *request) []byte {
 // identify finds out who makes a request: r.claims, nil for a client without a token. It says false when the request has been
 // refused, or will be shown again once its token has been verified.
 func (r *reactor) identify(q *request) bool {
+	if !r.recognise(q) {
+		return false
+	}
+	if r.claims != nil && r.server.users.many(r.claims.Subject, r.server.config.MaxPerUser) {
+		r.failWith(q, codes.New(codes.UserLimit, ""), longpoll.ErrorOptions{Retry: retryAfter})
+		return false
+	}
+	return true
+}
+
+// recognise finds out who makes a request, as identify does, whatever the user holds already.
+func (r *reactor) recognise(q *request) bool {
 	r.claims = nil
 	text := presented(q)
 	if len(text) == 0 {
@@ -268,6 +281,9 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 		return
 	case was != nil && was.Subject != v.claims.Subject:
 		r.replyError(c, cl, id, codes.New(codes.Forbidden, "a connection stays with its user"))
+		return
+	case was == nil && r.server.users.many(v.claims.Subject, r.server.config.MaxPerUser):
+		r.replyError(c, cl, id, codes.New(codes.UserLimit, ""))
 		return
 	}
 	r.becomeUser(c, v.claims)

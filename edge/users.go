@@ -88,6 +88,17 @@ func (u *users) leave(id string, h netloop.Handle, now int64) {
 	}
 }
 
+// many says whether a user holds as many connections as one may. Two that come in the same moment, on two loops, may both be
+// let in.
+func (u *users) many(id string, most int) bool {
+	if most == 0 {
+		return false
+	}
+	s := u.lock(id)
+	defer s.mu.Unlock()
+	return s.by[id] != nil && len(s.by[id].here) >= most
+}
+
 // touch notes that a user was here just now, by a request that leaves no connection of its own behind.
 func (u *users) touch(id string, now int64) {
 	s := u.lock(id)

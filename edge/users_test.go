@@ -212,3 +212,30 @@ func TestUsersLeaveNothing(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// TestConnectionsOfOneUser: more than --max-connections-per-user are refused, on every transport, and there is room again when one
+// has gone.
+func TestConnectionsOfOneUser(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.MaxPerUser = 2 })
+	ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+	first, second := newWS(t, r.public, "/ws?"+ticket), newWS(t, r.public, "/ws?"+ticket)
+	first.text()
+	second.text()
+	for _, ask := range asks {
+		if got, text := statusOf(t, r, ask.target+"news&"+ticket); got != 429 || !strings.Contains(text, "user_limit") {
+			t.Errorf("%s: %d %s", ask.name, got, text)
+		}
+	}
+	p := newWS(t, r.public, "/ws")
+	if w := p.command(`{"id":1,"refresh":{"token":"` + ticket[len("token="):] + `"}}`); w.Error == nil || w.Error.Code != "user_limit" {
+		t.Errorf("by command: %+v", w)
+	}
+	if w := first.command(`{"id":2,"refresh":{"token":"` + ticket[len("token="):] + `"}}`); w.Refreshed == nil {
+		t.Errorf("a connection that is there already: %+v", w)
+	}
+	if got, _ := statusOf(t, r, "/sse?channels=news&token="+tokenFor(t, "7", time.Hour, "news")); got != 200 {
+		t.Errorf("another user: %d", got)
+	}
+	second.Close()
+	waitFor(t, "room", func() bool { got, _ := statusOf(t, r, "/poll?wait=0&channels=news&"+ticket); return got == 200 })
+}

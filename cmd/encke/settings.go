@@ -98,6 +98,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	size(f, &s.Memory, "memory", "`bytes` that server and connections may take together; by default three quarters of what machine or cgroup have; 0: no budget")
 	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections, "connections held at once; more get 503; 0: what descriptors (less 64) and half of --memory allow")
 	f.IntVar(&s.MaxPerAddress, "max-connections-per-address", s.MaxPerAddress, "connections of one address (of IPv6 the first 64 bits); more get 429; 0: any number")
+	f.IntVar(&s.MaxPerUser, "max-connections-per-user", s.MaxPerUser, "connections of one user, by its tokens; more get 429; 0: any number")
 	f.Float64Var(&s.ConnectionRate, "connection-rate", s.ConnectionRate, "new connections a second that are served; more get 429; 0: any number")
 	f.Float64Var(&s.ConnectionRatePerAddress, "connection-rate-per-address", s.ConnectionRatePerAddress, "new connections a second of one address; 0: any number")
 	f.Float64Var(&s.CommandRate, "command-rate", s.CommandRate, "commands a second of one client, ten times as many at once; 0: any number")
