@@ -194,7 +194,7 @@ func (r *reactor) servePublic(q *request) {
 		r.answer(q, longpoll.Response{Status: 204, Extra: preflight})
 	case !q.Header.IsGet() && !q.head:
 		r.failAllow(q, "GET, HEAD, OPTIONS")
-	default:
+	case r.originAllowed(q):
 		serve(q)
 	}
 }

@@ -40,6 +40,7 @@ type Server struct {
 	tokens    *token.Verifier
 	refusals  refusals
 	users     *users
+	origins   originRules
 
 	stopOnce sync.Once
 	stopErr  error
@@ -78,6 +79,9 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
 		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s),
 	})
+	if s.origins, err = parseOrigins(config.Origins); err != nil {
+		return nil, err
+	}
 	if config.Tokens.Failed == nil {
 		config.Tokens.Failed = func(err error) { config.Log("cannot fetch the key set: %v", err) }
 	}

@@ -65,6 +65,7 @@ func parseServe(args []string) (s settings, err error) {
 	}
 	if s.dev {
 		s.OpenBackend = true
+		s.Origins = append(s.Origins, "*")
 		s.Page = page.HTML
 		s.Anonymous = append(s.Anonymous, "*")
 	}
@@ -85,6 +86,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.StringVar(&s.Backend, "backend", s.Backend, "backend `address` for pushes, figures and health; keep it away from clients")
 	f.BoolVar(&s.dev, "dev", false, "for trying out: clients without a token may read every channel, and / shows the live page")
 	f.StringSliceVar(&s.Anonymous, "anonymous", nil, "`channels` that clients without a token may read: names, or a prefix and *; none by default")
+	f.StringSliceVar(&s.Origins, "origins", nil, "`origins` whose pages may connect, besides the server's own: scheme://host, https://*.example.com, or * for all")
 	f.StringArrayVar(&s.backendKeys, "backend-key", nil, "`key` that requests to --backend must bring (Authorization: Bearer …), at least 16 characters; better in ENCKE_BACKEND_KEY or a file. Needed unless --backend is on loopback")
 	f.StringVar(&s.backendKeyFile, "backend-key-file", "", "`file` of such keys, one a line; behind each may stand what it is for: publish,read,manage,stats")
 	f.StringArrayVar(&s.secrets, "token-secret", nil, "HS256 `secret` of clients' tokens, at least 32 bytes; better in ENCKE_TOKEN_SECRET or a file: others see arguments. Give it twice while changing it")
