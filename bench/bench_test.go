@@ -35,10 +35,11 @@ func end(err error) {
 }
 
 // startEdge runs a server in this process.
-func startEdge(t *testing.T) Target {
+func startEdge(t *testing.T, keys ...edge.BackendKey) Target {
 	t.Helper()
 	c := edge.Defaults()
 	c.Listen, c.Backend, c.Loops, c.Anonymous = "127.0.0.1:0", "127.0.0.1:0", 2, []string{"*"}
+	c.BackendKeys = keys
 	s, err := edge.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +145,32 @@ func TestMillion(t *testing.T) {
 	r, err := Run(context.Background(), o)
 	if err != nil || r.Median("deliveries verified") != 600 || r.Median("connections") != 300 {
 		t.Errorf("%v\n%s", err, table(r))
+	}
+}
+
+// TestBackendKey pushes, in every way, to a server that asks for a key.
+func TestBackendKey(t *testing.T) {
+	const key = "a-key-of-some-length"
+	k, err := edge.ParseBackendKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := startEdge(t, k)
+	for _, scenario := range []string{"broadcast", "targeted", "http"} {
+		target.Key = key
+		o := small(t, scenario, target)
+		o.Floor = false
+		if r, err := Run(context.Background(), o); err != nil {
+			t.Errorf("%s: %v\n%s", scenario, err, table(r))
+		}
+		o.Batch = 10
+		if r, err := Run(context.Background(), o); err != nil {
+			t.Errorf("%s, in batches: %v\n%s", scenario, err, table(r))
+		}
+		o.Target.Key = ""
+		if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "401") {
+			t.Errorf("%s without the key: %v", scenario, err)
+		}
 	}
 }
 

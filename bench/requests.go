@@ -23,7 +23,7 @@ func requests(r *run) error {
 		remote  netip.AddrPort
 		request string
 	}{
-		{"POST /channels/x", s.backend, "POST /channels/x" + host + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"},
+		{"POST /channels/x", s.backend, "POST /channels/x" + host + push.Authorization() + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"},
 		{"GET /healthz", s.backend, "GET /healthz" + host + "\r\n"},
 		{"GET /poll wait=0", s.public, "GET /poll?channels=x&wait=0" + host + "\r\n"},
 	}

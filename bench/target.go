@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"encke/bench/proc"
+	"encke/bench/push"
 )
 
 // Target says which server is measured: one that runs (Public and Backend set), or one to start.
@@ -29,6 +30,7 @@ type Target struct {
 	Args      []string // more arguments
 	Public    string   // ws://host:port of a server that runs
 	Backend   string   // http://host:port of it
+	Key       string   // that its backend listener asks for; "" for none
 	PID       int      // its process; 0: no processor time and memory can be told
 }
 
@@ -54,6 +56,7 @@ type server struct {
 	kind    string
 	public  netip.AddrPort
 	backend netip.AddrPort
+	key     string // of its backend listener
 	pid     int
 	child   *exec.Cmd
 	exited  chan struct{}
@@ -99,7 +102,8 @@ func (t Target) find() (*servers, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &server{kind: t.Kind, public: public, pid: t.PID}
+	one := &server{kind: t.Kind, public: public, pid: t.PID, key: t.Key}
+	push.Authorize(t.Key)
 	if one.backend, err = addressOf(t.Backend); err != nil {
 		return nil, fmt.Errorf("--backend: %w", err)
 	}
@@ -320,7 +324,14 @@ func (s *servers) stats() (sum stats, err error) {
 
 func (s *server) stats() (out stats, err error) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get("http://" + s.backend.String() + "/stats")
+	q, err := http.NewRequest("GET", "http://"+s.backend.String()+"/stats", nil)
+	if err != nil {
+		return out, err
+	}
+	if s.key != "" {
+		q.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	answer, err := client.Do(q)
 	if err != nil {
 		return out, fmt.Errorf("cannot read the server's figures: %w", err)
 	}

@@ -87,12 +87,26 @@ func (p *Publisher) answered(r wire.Response) error {
 	return nil
 }
 
+// authorization is the header line of every push, with its end; "" where none is needed.
+var authorization string
+
+// Authorize has every push bring a backend key. Call it before anything is pushed.
+func Authorize(key string) {
+	authorization = ""
+	if key != "" {
+		authorization = "Authorization: Bearer " + key + "\r\n"
+	}
+}
+
+// Authorization returns the header line of a push, with its end; "" where no key is needed.
+func Authorization() string { return authorization }
+
 // appendPush appends the request that pushes a payload to a channel.
 func appendPush(b []byte, channel string, m wire.Mark, size int) []byte {
 	b = append(b, "POST /channels/"...)
 	b = append(b, channel...)
 	b = append(b, " HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
-	b = append(b, "\r\n\r\n"...)
+	b = append(append(append(b, "\r\n"...), authorization...), "\r\n"...)
 	return wire.AppendPayload(b, m, size)
 }

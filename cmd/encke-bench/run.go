@@ -118,6 +118,7 @@ func parseRun(scenario string, args []string) (o bench.Options, to files, err er
 			return
 		}
 	}
+	o.Target.Key = os.Getenv(keyVariable)
 	o.Command, o.Commit = append([]string{"encke-bench"}, os.Args[1:]...), version
 	if !*quiet {
 		o.Progress, o.Terminal = os.Stderr, terminal(os.Stderr)
@@ -139,7 +140,7 @@ func targetFlags(f *pflag.FlagSet, t *bench.Target) {
 	f.IntVar(&t.Processes, "processes", t.Processes, "encke: how many processes share the public port")
 	f.StringSliceVar(&t.Args, "server-args", nil, "more `arguments` for it")
 	f.StringVar(&t.Public, "target", "", "a server that runs: its `URL` for clients, ws://host:port")
-	f.StringVar(&t.Backend, "backend", "", "its `URL` for pushes and figures, http://host:port")
+	f.StringVar(&t.Backend, "backend", "", "its `URL` for pushes and figures, http://host:port; the key that it asks for is in "+keyVariable)
 	f.IntVar(&t.PID, "pid", 0, "its process, for processor time and memory")
 }
 

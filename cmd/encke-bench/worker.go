@@ -16,6 +16,9 @@ import (
 // It is no flag, since everybody on a machine can read those.
 const secretVariable = "ENCKE_BENCH_SECRET"
 
+// keyVariable names where the key of a target's backend listener is found.
+const keyVariable = "ENCKE_BENCH_KEY"
+
 func secret() (string, error) {
 	if s := os.Getenv(secretVariable); s != "" {
 		return s, nil
