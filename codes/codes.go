@@ -56,6 +56,7 @@ const (
 	Forbidden
 	BadToken
 	TokenExpired
+	TokenRevoked
 	BadOrigin
 	BadKey
 	BadUser
@@ -132,6 +133,7 @@ var table = [numCodes]entry{
 	Forbidden:         {"forbidden", 403, 1008, "this is not allowed"},
 	BadToken:          {"bad_token", 401, 4108, "this token is not one that the server takes"},
 	TokenExpired:      {"token_expired", 401, 4109, "the token's time is over; come back with a new one"},
+	TokenRevoked:      {"token_revoked", 401, 4112, "this token is not taken any more; come back with a new one"},
 	BadOrigin:         {"bad_origin", 403, 0, "pages of this origin may not connect; see --origins"},
 	BadKey:            {"bad_key", 401, 0, "this needs a backend key: Authorization: Bearer …"},
 	BadUser:           {"bad_user", 400, 0, "a user's id is 1 to 120 of A-Z a-z 0-9 _ - . : @ = ~ $ + !"},

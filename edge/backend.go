@@ -31,6 +31,8 @@ func (r *reactor) serveBackend(q *request) {
 		r.only(q, "GET, HEAD, OPTIONS", func(q *request) { r.answerText(q, 200, "ok\n") })
 	case path == "/readyz":
 		r.only(q, "GET, HEAD, OPTIONS", r.serveReady)
+	case path == "/tokens/revoke":
+		r.only(q, "POST, OPTIONS", r.serveRevoke)
 	case path == "/users" || strings.HasPrefix(path, "/users/"):
 		r.serveUsers(q, path[len("/users"):])
 	case strings.HasPrefix(path, "/channels/"):

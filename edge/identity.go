@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"container/heap"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -85,7 +86,15 @@ func (r *reactor) identify(q *request) bool {
 	if !r.recognise(q) {
 		return false
 	}
-	if r.claims != nil && r.server.users.many(r.claims.Subject, r.server.config.MaxPerUser) {
+	if r.claims == nil {
+		return true
+	}
+	if !r.server.revoked.empty() && r.server.revoked.has(r.claims, r.now/1000) {
+		r.server.logRefusal(r.loop, q.c, codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
+		r.fail(q, codes.New(codes.TokenRevoked, ""))
+		return false
+	}
+	if r.server.users.many(r.claims.Subject, r.server.config.MaxPerUser) {
 		r.failWith(q, codes.New(codes.UserLimit, ""), longpoll.ErrorOptions{Retry: retryAfter})
 		return false
 	}
@@ -278,6 +287,9 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 	switch {
 	case v.code != codes.None:
 		r.replyError(c, cl, id, codes.New(v.code, ""))
+		return
+	case !r.server.revoked.empty() && r.server.revoked.has(v.claims, r.now/1000):
+		r.replyError(c, cl, id, codes.New(codes.TokenRevoked, ""))
 		return
 	case was != nil && was.Subject != v.claims.Subject:
 		r.replyError(c, cl, id, codes.New(codes.Forbidden, "a connection stays with its user"))

@@ -298,3 +298,57 @@ func TestClientPublish(t *testing.T) {
 		}
 	}
 }
+
+// TestRevoke: tokens of a user that were made before, and single ones, are not taken any more, and end the connections that they
+// opened; new ones of the same user are taken.
+func TestRevoke(t *testing.T) {
+	r, _ := guarded(t, nil)
+	made := func(user, id string, ago time.Duration) string {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": user, "jti": id, "iat": time.Now().Add(-ago).Unix(),
+			"exp": time.Now().Add(time.Hour).Unix(), "channels": []string{"news"}}).SignedString(tokenSecret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	old, other, single := made("42", "a", time.Minute), made("7", "b", time.Minute), made("8", "c", time.Minute)
+	byUser, byID, stays := newWS(t, r.public, "/ws?token="+old), newWS(t, r.public, "/ws?token="+single), newWS(t, r.public, "/ws?token="+other)
+	for _, p := range []*wsPeer{byUser, byID, stays} {
+		p.text()
+	}
+	poll := newPeer(t, r.public)
+	poll.get("/poll?token=" + old)
+	r.subscribers(t, "user:42", 2)
+	for _, body := range []string{`{"user":"42"}`, `{"id":"c","for":"1h"}`} {
+		if res, text := r.ask(t, "POST", "/tokens/revoke", body); res.StatusCode != 204 {
+			t.Errorf("%s: %s %s", body, res.Status, text)
+		}
+	}
+	byUser.closed(4112, "token_revoked")
+	byID.closed(4112, "token_revoked")
+	if text := poll.want(401); !strings.Contains(text, "token_revoked") {
+		t.Error(text)
+	}
+	for _, ask := range asks {
+		for name, text := range map[string]string{"of the user": old, "single": single} {
+			if got, answer := statusOf(t, r, ask.target+"news&token="+text); got != 401 || !strings.Contains(answer, "token_revoked") {
+				t.Errorf("%s, %s: %d %s", ask.name, name, got, answer)
+			}
+		}
+		if got, answer := statusOf(t, r, ask.target+"news&token="+made("42", "d", -2*time.Second)); got/100 > 2 {
+			t.Errorf("%s, a new one: %d %s", ask.name, got, answer)
+		}
+	}
+	if w := stays.command(`{"id":1,"refresh":{"token":"` + other + `"}}`); w.Refreshed == nil {
+		t.Errorf("%+v", w)
+	}
+	p := newWS(t, r.public, "/ws")
+	if w := p.command(`{"id":1,"refresh":{"token":"` + old + `"}}`); w.Error == nil || w.Error.Code != "token_revoked" {
+		t.Errorf("%+v", w)
+	}
+	for body, code := range map[string]string{"x": "bad_json", "{}": "bad_message", `{"user":"1","id":"2"}`: "bad_message", `{"user":"a b"}`: "bad_user", `{"user":"1","for":"soon"}`: "bad_message"} {
+		if _, text := r.ask(t, "POST", "/tokens/revoke", body); !strings.Contains(text, code) {
+			t.Errorf("%s: %s", body, text)
+		}
+	}
+}

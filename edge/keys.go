@@ -67,7 +67,7 @@ func scope(q *request) Scope {
 		return 0
 	case path == "/stats" || path == "/metrics":
 		return ScopeStats
-	case method == "DELETE":
+	case method == "DELETE" || path == "/tokens/revoke":
 		return ScopeManage
 	case method == "POST" && path != "/users":
 		return ScopePublish

@@ -39,6 +39,7 @@ func TestBackendKeys(t *testing.T) {
 		{"GET", "/stats", "", []string{all, watcher}},
 		{"GET", "/metrics", "", []string{all, watcher}},
 		{"DELETE", "/users/42/connections", "", []string{all, reader}},
+		{"POST", "/tokens/revoke", `{"id":"x"}`, []string{all, reader}},
 		{"GET", "/nothing", "", []string{all, reader}},
 	} {
 		for _, key := range []string{"", "wrong-wrong-wrong-wrong", all[:len(all)-1], all + "x", all, pusher, reader, watcher} {

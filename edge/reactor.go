@@ -84,6 +84,7 @@ const (
 	mailWake                          // look at stalled pushes
 	mailDrain                         // end every connection in order
 	mailVerified                      // To, Val *verified: a token that was verified outside of the loop
+	mailRevoked                       // end connections whose tokens have been revoked
 	mailEnd                           // To, N codes.Code: end this connection
 	mailAsk                           // Val func(*reactor): a question from outside
 )
@@ -345,6 +346,8 @@ func (r *reactor) act(m netloop.Mail) {
 		r.drain()
 	case mailVerified:
 		r.judged(m)
+	case mailRevoked:
+		r.endRevoked()
 	case mailEnd:
 		r.endAsked(m)
 	case mailAsk:

@@ -40,6 +40,7 @@ type Server struct {
 	tokens    *token.Verifier
 	refusals  refusals
 	users     *users
+	revoked   revoked
 	origins   originRules
 
 	stopOnce sync.Once
@@ -208,6 +209,7 @@ func (s *Server) housekeep(now int64) {
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)
+		s.revoked.sweep(now / 1000)
 	}
 }
 
