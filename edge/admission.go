@@ -134,7 +134,7 @@ func (r *reactor) admitted(c netloop.ID, cl *client) bool {
 	if !a.active() {
 		return true
 	}
-	from := network(r.loop.Peer(c).Addr())
+	from := network(r.address(c))
 	code, wait := a.admit(from, time.Now())
 	if code == codes.None {
 		if a.byAddress() {

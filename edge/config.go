@@ -19,6 +19,7 @@ type Config struct {
 	BackendKeys    []BackendKey // one of which every request of the backend listener has to bring; none: it is for loopback only
 	OpenBackend    bool         // it is for anybody who reaches it
 	Tokens         token.Config // how clients' tokens are verified
+	ProxyFrom      []string     // proxies that say whose connections they pass on (PROXY protocol): addresses or networks
 	Origins        []string     // whose pages may connect, besides the server's own: scheme://host, https://*.example.com, "*"
 	MaxPerUser     int          // connections of one user; 0: any number
 	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"

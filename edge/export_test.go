@@ -86,6 +86,7 @@ func (s *Server) Tables() map[string]int {
 		add("stalled", len(r.stalled))
 		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
+		add("proxied", len(r.proxied))
 		add("paces", len(r.paces))
 		add("identities", len(r.identities.of)+len(r.identities.verdicts)+s.users.count())
 		add("chased", len(r.chased)-r.chasedHead)

@@ -28,6 +28,13 @@ type request struct {
 // dataHTTP takes whole requests from b, one after the other, as long as the answers go out.
 func (r *reactor) dataHTTP(c netloop.ID, cl *client, b []byte) int {
 	taken := 0
+	if cl.flags&awaitsProxy != 0 {
+		n, goOn := r.takeProxy(c, cl, b)
+		if !goOn {
+			return n
+		}
+		taken = n
+	}
 	for len(b) > taken {
 		if cl.flags&(isBusy|isStalled) != 0 || r.loop.Waiting(c) > 0 {
 			if len(b)-taken > r.server.config.MaxHeader {

@@ -90,7 +90,7 @@ func (r *reactor) identify(q *request) bool {
 		return true
 	}
 	if !r.server.revoked.empty() && r.server.revoked.has(r.claims, r.now/1000) {
-		r.server.logRefusal(r.loop, q.c, codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
+		r.server.logRefusal(r.address(q.c), codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
 		r.fail(q, codes.New(codes.TokenRevoked, ""))
 		return false
 	}
@@ -133,7 +133,7 @@ func (r *reactor) recognise(q *request) bool {
 func (r *reactor) verify(c netloop.ID, text []byte) verdict {
 	claims, code, why := r.server.tokens.Verify(text)
 	if code != codes.None {
-		r.server.logRefusal(r.loop, c, code, why)
+		r.server.logRefusal(r.address(c), code, why)
 		return verdict{code: code}
 	}
 	r.identities.remember(string(text), claims)
@@ -201,7 +201,7 @@ func (r *reactor) judged(m netloop.Mail) {
 	if v.code == codes.None {
 		r.identities.remember(v.text, v.claims)
 	} else {
-		r.server.logRefusal(r.loop, c, v.code, v.why)
+		r.server.logRefusal(r.address(c), v.code, v.why)
 	}
 	if v.isReply {
 		r.refreshed(c, cl, v.command, verdict{v.claims, v.code})

@@ -133,7 +133,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("the log shows the %s token or key", name)
 		}
 	}
-	if !strings.Contains(log(), "token_expired") || !strings.Contains(log(), "bad_token") || !strings.Contains(log(), "127.0.0.1:") {
+	if !strings.Contains(log(), "token_expired") || !strings.Contains(log(), "bad_token") || !strings.Contains(log(), "127.0.0.1: ") {
 		t.Errorf("the log does not say who was refused and why:\n%s", log())
 	}
 }

@@ -96,11 +96,11 @@ func (r *reactor) allowed(q *request) bool {
 	}
 	switch {
 	case known == 0:
-		r.server.logRefusal(r.loop, q.c, codes.BadKey, fmt.Errorf("%s %s with a key that is none, or without one", q.Header.Method(), q.path))
+		r.server.logRefusal(r.address(q.c), codes.BadKey, fmt.Errorf("%s %s with a key that is none, or without one", q.Header.Method(), q.path))
 		r.failWith(q, codes.New(codes.BadKey, ""), longpoll.ErrorOptions{})
 		return false
 	case scopes&need == 0:
-		r.server.logRefusal(r.loop, q.c, codes.Forbidden, fmt.Errorf("%s %s with a key that is not for that", q.Header.Method(), q.path))
+		r.server.logRefusal(r.address(q.c), codes.Forbidden, fmt.Errorf("%s %s with a key that is not for that", q.Header.Method(), q.path))
 		r.fail(q, codes.New(codes.Forbidden, "this key is not for that"))
 		return false
 	}

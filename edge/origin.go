@@ -64,7 +64,7 @@ func (r *reactor) originAllowed(q *request) bool {
 	if len(origin) == 0 || sameOrigin(q) || r.server.origins.allow(string(bytes.ToLower(origin))) {
 		return true
 	}
-	r.server.logRefusal(r.loop, q.c, codes.BadOrigin, fmt.Errorf("a page of %s", quoted(origin)))
+	r.server.logRefusal(r.address(q.c), codes.BadOrigin, fmt.Errorf("a page of %s", quoted(origin)))
 	r.fail(q, codes.New(codes.BadOrigin, ""))
 	return false
 }

@@ -33,6 +33,7 @@ type reactor struct {
 	many     map[netloop.ID][]uint32           // entries of connections with several channels
 	batches  map[netloop.ID]*batch             // pushes of many lines that are under way
 	origins  map[netloop.ID]netip.Addr         // of connections that admission counts
+	proxied  map[netloop.ID]netip.Addr         // whose connections they are, where a proxy has said so
 	paces    map[netloop.ID]pace               // of clients that have given commands lately
 	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
 	waits    map[netloop.Handle]int64          // until when such a push may wait
@@ -96,7 +97,7 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 	r := &reactor{
 		server: s, loop: l, epoch: s.store.Epoch().String(), http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
-		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
+		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, proxied: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
 		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{},
 	}
 	r.sink.r = r
@@ -147,6 +148,9 @@ func (r *reactor) Open(c netloop.ID, listener int) {
 		r.refuse(c, cl, codes.New(codes.TooManyConnections, ""))
 	case listener != backendListener && r.server.spent():
 		r.refuse(c, cl, codes.New(codes.Overloaded, "its memory is spent"))
+	case listener != backendListener && r.behindProxy(c):
+		cl.flags |= awaitsProxy
+		r.loop.SetTimer(c, timerHeader, r.server.config.HeaderTimeout)
 	case listener != backendListener && !r.admitted(c, cl):
 	default:
 		r.loop.SetTimer(c, timerHeader, r.server.config.HeaderTimeout)
@@ -290,6 +294,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	cl := r.clients.at(c)
 	r.leaveAll(c, cl)
 	r.forgetOrigin(c)
+	delete(r.proxied, c)
 	r.forgetUser(c)
 	r.server.figures.transport(cl.transport, -1)
 	if cl.flags&isPartial != 0 {

@@ -1,11 +1,11 @@
 package edge
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
 	"encke/codes"
-	"encke/netloop"
 )
 
 // refusals keeps the log from being flooded by who is refused.
@@ -19,7 +19,7 @@ type refusals struct {
 const refusalRate = 10
 
 // logRefusal logs who was refused and why. It is called with nothing secret.
-func (s *Server) logRefusal(l *netloop.Loop, c netloop.ID, code codes.Code, why error) {
+func (s *Server) logRefusal(from netip.Addr, code codes.Code, why error) {
 	s.figures.refusals.Add(1)
 	x := &s.refusals
 	x.mu.Lock()
@@ -34,8 +34,8 @@ func (s *Server) logRefusal(l *netloop.Loop, c netloop.ID, code codes.Code, why 
 	switch {
 	case !say:
 	case unsaid > 0:
-		s.config.Log("%s: %s: %v (and %d others that were not logged)", l.Peer(c), code, why, unsaid)
+		s.config.Log("%s: %s: %v (and %d others that were not logged)", from, code, why, unsaid)
 	default:
-		s.config.Log("%s: %s: %v", l.Peer(c), code, why)
+		s.config.Log("%s: %s: %v", from, code, why)
 	}
 }

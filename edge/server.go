@@ -42,6 +42,7 @@ type Server struct {
 	users     *users
 	revoked   revoked
 	origins   originRules
+	proxies   []netip.Prefix
 
 	stopOnce sync.Once
 	stopErr  error
@@ -80,6 +81,9 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
 		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s),
 	})
+	if s.proxies, err = parseProxies(config.ProxyFrom); err != nil {
+		return nil, err
+	}
 	if s.origins, err = parseOrigins(config.Origins); err != nil {
 		return nil, err
 	}

@@ -86,6 +86,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.StringVar(&s.Backend, "backend", s.Backend, "backend `address` for pushes, figures and health; keep it away from clients")
 	f.BoolVar(&s.dev, "dev", false, "for trying out: clients without a token may read every channel, and / shows the live page")
 	f.StringSliceVar(&s.Anonymous, "anonymous", nil, "`channels` that clients without a token may read: names, or a prefix and *; none by default")
+	f.StringSliceVar(&s.ProxyFrom, "proxy-from", nil, "`addresses` or networks of proxies that say whose connections they pass on (PROXY protocol, versions 1 and 2); they have to then")
 	f.StringSliceVar(&s.Origins, "origins", nil, "`origins` whose pages may connect, besides the server's own: scheme://host, https://*.example.com, or * for all")
 	f.StringArrayVar(&s.backendKeys, "backend-key", nil, "`key` that requests to --backend must bring (Authorization: Bearer …), at least 16 characters; better in ENCKE_BACKEND_KEY or a file. Needed unless --backend is on loopback")
 	f.StringVar(&s.backendKeyFile, "backend-key-file", "", "`file` of such keys, one a line; behind each may stand what it is for: publish,read,manage,stats")

@@ -40,7 +40,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true} // whose defaults differ, or is an example
+	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true, "proxy-from": true} // whose defaults differ, or is an example
 	delete(shown, "pattern")
 	fresh := settings{Config: edge.Defaults()}
 	fresh.HistoryMemory, fresh.IDMemory, fresh.MaxConnections = 0, 0, 0
