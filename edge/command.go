@@ -55,7 +55,7 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 			n++
 		}
 	}
-	r.claims = r.identities.of[c]
+	r.claims = r.identities.of[c].Claims
 	switch {
 	case n != 1:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.BadCommand, strconv.Itoa(n)+" commands in one object"))

@@ -53,6 +53,16 @@ func (s *Server) PublishNow(name, text string) {
 	_, _ = s.store.Publish([]byte(name), &channel.Message{Data: []byte(text)}, 1)
 }
 
+// Expiries returns how many ends of tokens the loops remember. It asks them.
+func (s *Server) Expiries() (n int) {
+	for _, l := range s.engine.Loops() {
+		got := make(chan int)
+		l.Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) { got <- len(r.identities.ends) }})
+		n += <-got
+	}
+	return n
+}
+
 // RSS returns the resident set of the process.
 func RSS() uint64 { return rss() }
 

@@ -16,12 +16,18 @@ import (
 
 // identities are who the clients of a loop are, by the tokens that they came with. All of it is owned by the loop.
 type identities struct {
-	of        map[netloop.ID]*token.Claims // connections that came with a token, but for polls
-	verified  [2]map[string]*token.Claims  // tokens seen lately: what is in neither generation is verified anew
-	verdicts  map[netloop.Handle]verdict   // of tokens that were verified outside of the loop
-	ends      expiries                     // when connections' tokens are over
-	queue     []queued                     // tokens that wait for the pool, from queueHead on
+	of        map[netloop.ID]identity     // connections that came with a token
+	verified  [2]map[string]*token.Claims // tokens seen lately: what is in neither generation is verified anew
+	verdicts  map[netloop.Handle]verdict  // of tokens that were verified outside of the loop
+	ends      expiries                    // when connections' tokens are over
+	queue     []queued                    // tokens that wait for the pool, from queueHead on
 	queueHead int
+}
+
+// identity is who a connection is.
+type identity struct {
+	*token.Claims
+	ends int64 // of its only entry in ends that counts, Unix time in milliseconds; 0: none
 }
 
 // verdict is what became of a token.
@@ -34,7 +40,7 @@ type verdict struct {
 const rememberedTokens = 8192
 
 func newIdentities() identities {
-	return identities{of: map[netloop.ID]*token.Claims{}, verified: [2]map[string]*token.Claims{{}, {}}, verdicts: map[netloop.Handle]verdict{}}
+	return identities{of: map[netloop.ID]identity{}, verified: [2]map[string]*token.Claims{{}, {}}, verdicts: map[netloop.Handle]verdict{}}
 }
 
 // remember keeps a token that is right until others have come.
@@ -212,22 +218,45 @@ func (r *reactor) judged(m netloop.Mail) {
 	r.loop.Resume(c)
 }
 
-// becomeUser notes who a connection is, and when that ends.
-func (r *reactor) becomeUser(c netloop.ID, claims *token.Claims) {
+// becomeUser notes who a connection is. With ends it is ended when the token is over: a poll is not, its next one is asked again.
+func (r *reactor) becomeUser(c netloop.ID, claims *token.Claims, ends bool) {
 	if claims == nil {
 		return
 	}
-	if r.identities.of[c] == nil {
+	x := r.identities.of[c]
+	if x.Claims == nil {
 		r.server.users.join(claims.Subject, r.loop.Handle(c), r.now)
 	}
-	r.identities.of[c] = claims
-	heap.Push(&r.identities.ends, expiry{claims.Expires.UnixMilli(), r.loop.Handle(c)})
+	x.Claims = claims
+	if at := claims.Expires.UnixMilli(); ends && (x.ends == 0 || at < x.ends) { // where it is later, expire finds out
+		x.ends = at
+		heap.Push(&r.identities.ends, expiry{at, r.loop.Handle(c)})
+	}
+	r.identities.of[c] = x
+	if len(r.identities.ends) > 2*len(r.identities.of)+spareExpiries {
+		r.tidyExpiries()
+	}
+}
+
+// spareExpiries is how many ends of connections that have gone are kept at least before they are cleared away.
+const spareExpiries = 256
+
+// tidyExpiries clears away the ends of connections that have gone: tokens may hold for much longer than those.
+func (r *reactor) tidyExpiries() {
+	kept := r.identities.ends[:0]
+	for _, e := range r.identities.ends {
+		if c, ok := r.loop.Resolve(e.h); ok && r.identities.of[c].ends == e.at {
+			kept = append(kept, e)
+		}
+	}
+	r.identities.ends = kept
+	heap.Init(&r.identities.ends)
 }
 
 // forgetUser forgets who a connection was.
 func (r *reactor) forgetUser(c netloop.ID) {
-	if claims := r.identities.of[c]; claims != nil {
-		r.server.users.leave(claims.Subject, r.loop.Handle(c), r.now)
+	if x := r.identities.of[c]; x.Claims != nil {
+		r.server.users.leave(x.Subject, r.loop.Handle(c), r.now)
 		delete(r.identities.of, c)
 	}
 	if len(r.identities.verdicts) > 0 {
@@ -237,15 +266,20 @@ func (r *reactor) forgetUser(c netloop.ID) {
 
 // expire ends connections whose tokens are over.
 func (r *reactor) expire() {
-	for x := &r.identities.ends; len(*x) > 0 && (*x)[0].at <= r.now; {
-		e := heap.Pop(x).(expiry)
+	for heapOf := &r.identities.ends; len(*heapOf) > 0 && (*heapOf)[0].at <= r.now; {
+		e := heap.Pop(heapOf).(expiry)
 		c, ok := r.loop.Resolve(e.h)
-		if !ok {
+		x := r.identities.of[c]
+		if !ok || x.ends != e.at {
 			continue
 		}
-		if claims := r.identities.of[c]; claims != nil && r.clients.at(c).transport != overPoll && claims.Expires.UnixMilli() <= r.now {
-			r.end(c, r.clients.at(c), codes.TokenExpired)
+		if at := x.Expires.UnixMilli(); at > r.now { // it was refreshed
+			x.ends = at
+			r.identities.of[c] = x
+			heap.Push(heapOf, expiry{at, e.h})
+			continue
 		}
+		r.end(c, r.clients.at(c), codes.TokenExpired)
 	}
 }
 
@@ -255,7 +289,7 @@ type expiry struct {
 	h  netloop.Handle
 }
 
-// expiries is a heap, the next one first. What has gone or has a newer token is found out when its time comes.
+// expiries is a heap, the next one first. What has gone or has a newer token is found out when its time comes, or tidied.
 type expiries []expiry
 
 func (x expiries) Len() int           { return len(x) }
@@ -283,7 +317,7 @@ func (r *reactor) commandRefresh(c netloop.ID, cl *client, cmd *command) {
 
 // refreshed takes the verdict on a connection's new token. What the new one does not allow any more is unsubscribed.
 func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
-	was := r.identities.of[c]
+	was := r.identities.of[c].Claims
 	switch {
 	case v.code != codes.None:
 		r.replyError(c, cl, id, codes.New(v.code, ""))
@@ -298,7 +332,7 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 		r.replyError(c, cl, id, codes.New(codes.UserLimit, ""))
 		return
 	}
-	r.becomeUser(c, v.claims)
+	r.becomeUser(c, v.claims, true)
 	r.claims = v.claims
 	r.reply(c, cl, id, func(b []byte) []byte {
 		b = append(b, `"refreshed":{"user":"`...)

@@ -352,3 +352,36 @@ func TestRevoke(t *testing.T) {
 		}
 	}
 }
+
+// TestExpiriesDoNotPileUp: a connection has one end, however often it is refreshed, and a poll has none.
+func TestExpiriesDoNotPileUp(t *testing.T) {
+	r, _ := guarded(t, nil)
+	var tickets []string
+	for i := range 4 {
+		tickets = append(tickets, tokenFor(t, "42", time.Hour+time.Duration(i)*time.Minute))
+	}
+	p := newWS(t, r.public, "/ws?token="+tickets[3])
+	p.text()
+	for i := range 40 {
+		if w := p.command(`{"id":1,"refresh":{"token":"` + tickets[1+i%3] + `"}}`); w.Refreshed == nil {
+			t.Fatalf("%+v", w)
+		}
+	}
+	poll := newPeer(t, r.public)
+	for range 40 {
+		poll.get("/poll?wait=1ms&token=" + tickets[0])
+		poll.want(200)
+	}
+	if n := r.Expiries(); n > 3 { // each that was earlier than those before
+		t.Errorf("%d ends are remembered", n)
+	}
+	for range 2000 {
+		q := newPeer(t, r.public)
+		q.get("/sse?token=" + tickets[0])
+		q.head("GET")
+		q.Close()
+	}
+	if n := r.Expiries(); n > 3*600 {
+		t.Errorf("%d ends are remembered of connections that have gone", n)
+	}
+}

@@ -116,7 +116,7 @@ func (r *reactor) closePoll(dst []byte) []byte {
 func (r *reactor) park(q *request, wait time.Duration) {
 	c, cl := q.c, q.cl
 	r.become(cl, overPoll)
-	r.becomeUser(c, r.claims)
+	r.becomeUser(c, r.claims, false)
 	cl.flags &^= keepsAlive | isHTTP10
 	if q.keep {
 		cl.flags |= keepsAlive

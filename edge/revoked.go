@@ -127,8 +127,8 @@ func (r *reactor) serveRevoke(q *request) {
 // endRevoked ends this loop's connections whose tokens have been revoked.
 func (r *reactor) endRevoked() {
 	var all []netloop.ID
-	for c, claims := range r.identities.of {
-		if r.server.revoked.has(claims, r.now/1000) {
+	for c, x := range r.identities.of {
+		if r.server.revoked.has(x.Claims, r.now/1000) {
 			all = append(all, c)
 		}
 	}

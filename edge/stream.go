@@ -35,7 +35,7 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 	}
 	cl := q.cl
 	r.become(cl, t)
-	r.becomeUser(q.c, r.claims)
+	r.becomeUser(q.c, r.claims, true)
 	r.loop.StopTimer(q.c)
 	cl.beat = r.seconds
 	if chunked {

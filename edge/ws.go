@@ -32,7 +32,7 @@ func (r *reactor) serveWS(q *request) {
 		t = overRaw
 	}
 	r.switched(q, t, hs)
-	r.becomeUser(q.c, r.claims)
+	r.becomeUser(q.c, r.claims, true)
 	for i, name := range r.names {
 		if !r.subscribe(q.c, q.cl, nil, name, r.froms[i]) {
 			return
