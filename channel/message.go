@@ -15,11 +15,12 @@ const maxLabel = 256
 
 // Message is what a publisher gives. Its slices are copied: they may be used again when Publish has returned.
 type Message struct {
-	Event string
-	User  string // who publishes, where a client does; "" for the backend
-	Type  []byte // Content-Type as pushed; empty when none was given
-	Data  []byte
-	JSON  bool // Data is known to be valid JSON: the caller has checked it
+	Event  string
+	User   string // who publishes, where a client does; "" for the backend
+	Except uint64 // whom Sink's user is not to give it live, as that understands it; 0: nobody
+	Type   []byte // Content-Type as pushed; empty when none was given
+	Data   []byte
+	JSON   bool // Data is known to be valid JSON: the caller has checked it
 
 	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it is not stored again.
 	ID []byte

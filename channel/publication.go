@@ -22,6 +22,7 @@ type Publication struct {
 	Wire    []byte // the JSON object of PROTOCOL.md, one line without its end
 	Data    []byte // the payload as pushed, JSON in one line; it may be a part of Wire
 	Forms   Forms
+	Except  uint64 // Message.Except
 	Kind    Kind
 
 	// immutable
@@ -85,7 +86,7 @@ func newPublication(nameLen int, epoch string, m *Message, maxData int, now int6
 	buf = strconv.AppendInt(append(buf, `,"time":`...), now, 10)
 	buf = appendLabel(buf, `,"type":`, contentType)
 
-	p := &Publication{Time: now, Kind: kind, cost: uint32(min(overhead+cap(buf), math.MaxUint32))}
+	p := &Publication{Time: now, Kind: kind, Except: m.Except, cost: uint32(min(overhead+cap(buf), math.MaxUint32))}
 	if m.TTL > 0 {
 		p.ends = now + m.TTL
 	}

@@ -26,6 +26,7 @@ type command struct {
 	Publish *struct {
 		Channel   string          `json:"channel"`
 		Event     string          `json:"event"`
+		Echo      *bool           `json:"echo"`
 		MessageID string          `json:"message_id"`
 		Data      json.RawMessage `json:"data"`
 	} `json:"publish"`
@@ -172,6 +173,9 @@ func (r *reactor) commandPublish(c netloop.ID, cl *client, cmd *command) {
 	var res channel.Result
 	if err == nil {
 		m := channel.Message{User: r.claims.Subject, Event: p.Event, Data: p.Data, JSON: true}
+		if p.Echo != nil && !*p.Echo {
+			m.Except = uint64(r.loop.Handle(c))
+		}
 		if p.MessageID != "" { // a user's ids are its own
 			m.ID = []byte(r.claims.Subject + "/" + p.MessageID)
 		}

@@ -31,6 +31,7 @@ type walk struct {
 	before uint64 // offset before the first of pubs
 	pubs   []*channel.Publication
 	left   bitset.Set // who has not been served yet
+	except bool       // somebody is not to be given all of pubs
 	cursor uint32
 	bytes  int64            // what it counts for in the loop's backlog
 	bufs   [numForms][]byte // the batch in each wire form, once somebody has needed it

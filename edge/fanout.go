@@ -49,6 +49,7 @@ func (r *reactor) seal(e *entry, n int) {
 	w := &walk{before: e.pending[0].Offset - 1}
 	for _, p := range e.pending[:n] {
 		w.bytes += publicationCost(p)
+		w.except = w.except || p.Except != 0
 	}
 	if n == len(e.pending) {
 		w.pubs, e.pending = e.pending, nil
@@ -130,6 +131,8 @@ func (r *reactor) give(c netloop.ID, e *entry, w *walk) bool {
 	}
 	var sent netloop.Sent
 	switch {
+	case w.except && r.isExcept(c, w):
+		sent = r.loop.Send(c, r.withoutOwn(c, cl, w))
 	case cl.transport == overPoll:
 		r.answerPoll(c, cl, e, w)
 		return true
@@ -143,4 +146,28 @@ func (r *reactor) give(c netloop.ID, e *entry, w *walk) bool {
 		r.checkPending(c, cl)
 	}
 	return true
+}
+
+// isExcept says whether a subscriber is not to be given all of a walk: it has published some of it, without echo.
+func (r *reactor) isExcept(c netloop.ID, w *walk) bool {
+	h := uint64(r.loop.Handle(c))
+	for _, p := range w.pubs {
+		if p.Except == h {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutOwn returns a walk's publications without those, empty when there are no others. Who publishes is a WebSocket.
+func (r *reactor) withoutOwn(c netloop.ID, cl *client, w *walk) []byte {
+	h := uint64(r.loop.Handle(c))
+	var others []*channel.Publication
+	for _, p := range w.pubs {
+		if p.Except != h {
+			others = append(others, p)
+		}
+	}
+	r.scratch = appendForm(r.scratch[:0], formOf(cl), cl.bits, others)
+	return r.scratch
 }

@@ -385,3 +385,55 @@ func TestExpiriesDoNotPileUp(t *testing.T) {
 		t.Errorf("%d ends are remembered of connections that have gone", n)
 	}
 }
+
+// TestClientPublishWithoutEcho: the connection that publishes is not given what it said, other connections of its user are, and what
+// others say reaches all.
+func TestClientPublishWithoutEcho(t *testing.T) {
+	r, _ := guarded(t, nil)
+	text, err := token.Issue(tokenSecret, "42", token.Grants{{Pattern: "pad", Rights: token.Subscribe | token.Publish}}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lines := range [][]string{nil, {"Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover"}} {
+		name := "pad"
+		writer, other := newWS(t, r.public, "/ws?channels=pad&token="+text, lines...), newWS(t, r.public, "/ws?channels=pad&token="+text)
+		for range 2 {
+			writer.text()
+			other.text()
+		}
+		var first uint64
+		for i := range 30 {
+			if i%3 == 0 {
+				r.push(t, name, "theirs")
+			}
+			writer.send(ws.OpText, `{"id":1,"publish":{"channel":"pad","echo":false,"data":"mine"}}`)
+		}
+		for got, mine, theirs := 0, 0, 0; got < 40; got++ {
+			w := other.text()
+			if first == 0 {
+				first = w.Offset
+			}
+			if w.Offset != first+uint64(got) {
+				t.Fatalf("the other got %+v after %d", w, got)
+			}
+			if string(w.Data) == `"mine"` {
+				mine++
+			} else {
+				theirs++
+			}
+			if got == 39 && (mine != 30 || theirs != 10) {
+				t.Errorf("the other got %d and %d", mine, theirs)
+			}
+		}
+		for replies, theirs := 0, 0; replies < 30 || theirs < 10; {
+			switch w := writer.text(); {
+			case w.Published != nil:
+				replies++
+			case string(w.Data) == `"theirs"`:
+				theirs++
+			default:
+				t.Fatalf("the writer got %+v", w)
+			}
+		}
+	}
+}
