@@ -87,19 +87,25 @@ func (p *Publisher) answered(r wire.Response) error {
 	return nil
 }
 
-// authorization is the header line of every push, with its end; "" where none is needed.
-var authorization string
+// authorization is the header line of every push, with its end; nil where none is needed.
+var authorization atomic.Pointer[string]
 
-// Authorize has every push bring a backend key. Call it before anything is pushed.
+// Authorize has every push of this process bring a backend key, or none. Call it before anything is pushed.
 func Authorize(key string) {
-	authorization = ""
+	line := ""
 	if key != "" {
-		authorization = "Authorization: Bearer " + key + "\r\n"
+		line = "Authorization: Bearer " + key + "\r\n"
 	}
+	authorization.Store(&line)
 }
 
 // Authorization returns the header line of a push, with its end; "" where no key is needed.
-func Authorization() string { return authorization }
+func Authorization() string {
+	if line := authorization.Load(); line != nil {
+		return *line
+	}
+	return ""
+}
 
 // appendPush appends the request that pushes a payload to a channel.
 func appendPush(b []byte, channel string, m wire.Mark, size int) []byte {
@@ -107,6 +113,6 @@ func appendPush(b []byte, channel string, m wire.Mark, size int) []byte {
 	b = append(b, channel...)
 	b = append(b, " HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
-	b = append(append(append(b, "\r\n"...), authorization...), "\r\n"...)
+	b = append(append(append(b, "\r\n"...), Authorization()...), "\r\n"...)
 	return wire.AppendPayload(b, m, size)
 }
