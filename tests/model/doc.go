@@ -1,7 +1,7 @@
 // Package model holds a running encke to its promise: every subscriber of a channel is given publications in offset order,
 // each once, without a gap, or is told of the gap. Some hundred clients lead random lives over every transport, through
 // proxies that delay, cut, slice and swallow, while publishers push again what was not answered and the server is killed.
-// A model without any I/O (truth.go, session.go) says of every single delivery whether it was allowed.
+// A model without any I/O (truth.go to quick.go) says of every single delivery whether it was allowed.
 //
 //	go test ./tests/model                                        all scenarios, 36 seconds
 //	TORTURE_SECONDS=3600 go test -timeout 0 -v ./tests/model     for an hour
@@ -12,6 +12,8 @@
 //
 // -run TestTorture/kills runs one scenario. A failure prints the seed and the last things that the client concerned did.
 //
-// Reading order: place.go, message.go, truth.go, session.go (the model); client.go, link.go, ws.go, commands.go,
-// lines.go, poll.go, answer.go (subscribers); publisher.go; faults.go, patience.go, server.go (what goes wrong); run.go (a scenario from its seed).
+// Reading order: place.go, message.go, object.go (what is sent); truth.go (what was pushed); subscriber.go, session.go, gap.go,
+// told.go, raw.go, quick.go (whether what a connection is given was allowed); client.go, link.go, ws.go, commands.go, lines.go,
+// poll.go, answer.go (subscribers); publisher.go; faults.go, patience.go, server.go (what goes wrong); run.go (a scenario from
+// its seed); journal.go, tally.go (what is reported).
 package model

@@ -32,7 +32,7 @@ const (
 
 // fleeting says whether a message has a time of its own: some stand alone, some in a row.
 func fleeting(channel string, sequence uint64) bool {
-	return channel[0] == brief && (sequence%3 == 1 || sequence%16 > 12)
+	return fleetingIn(channel) && (sequence%3 == 1 || sequence%16 > 12)
 }
 
 // allFleeting says whether messages from one after a place to another are.
@@ -44,6 +44,9 @@ func allFleeting(channel string, after, to uint64) bool {
 	}
 	return true
 }
+
+// fleetingIn says whether some of the messages of a channel have a time of their own.
+func fleetingIn(channel string) bool { return channel[0] == brief }
 
 var contentTypes = [...]string{"application/json", "text/plain", "application/octet-stream"}
 
