@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"math/rand"
@@ -93,12 +92,5 @@ func TestNoSideTableKeepsWhatHasGone(t *testing.T) {
 	if st.Messages.Stalls == 0 {
 		t.Error("no push had to wait: this shows little")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := r.Stop(ctx); err != nil {
-		t.Error(err)
-	}
-	if left := r.Tables(); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
+	r.leavesNothing(t)
 }

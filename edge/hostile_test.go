@@ -57,6 +57,19 @@ func newRigOf(t testing.TB, change func(*edge.Config), make func(edge.Config) (*
 	return &rig{s, public.String(), backend.String()}
 }
 
+// leavesNothing stops the server, whose clients have gone, and demands that its loops hold nothing any more.
+func (r *rig) leavesNothing(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if left := r.Tables(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func connect(t testing.TB, addr string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)

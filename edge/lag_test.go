@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -177,14 +176,7 @@ func TestLeavingWhileLagging(t *testing.T) {
 		r.subscribers(t, "old", 0)
 		r.subscribers(t, "new", 0)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := r.Stop(ctx); err != nil {
-		t.Error(err)
-	}
-	if left := r.Tables(); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
+	r.leavesNothing(t)
 }
 
 // TestSlowIsNotStuck: output that waits longer than --write-timeout ends who takes nothing, not who takes a little.

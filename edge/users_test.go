@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -203,14 +202,7 @@ func TestUsersLeaveNothing(t *testing.T) {
 		p.Close()
 	}
 	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := r.Stop(ctx); err != nil {
-		t.Error(err)
-	}
-	if left := r.Tables(); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
+	r.leavesNothing(t)
 }
 
 // TestConnectionsOfOneUser: more than --max-connections-per-user are refused, on every transport, and there is room again when one
