@@ -24,7 +24,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/bench/proc":      "",
 		"encke/bench/wire":      "",
 		"encke/bench/floor":     "encke/bench/proc encke/bench/wire encke/wsframe",
-		"encke/bench/fleet":     "encke/bench/proc encke/bench/report encke/bench/wire encke/netloop encke/wsframe",
+		"encke/bench/fleet":     "encke/bench/proc encke/bench/report encke/bench/wire encke/netloop encke/token encke/wsframe",
 		"encke/bench/push":      "encke/bench/wire encke/netloop",
 		"encke/bench":           "encke/bench/fleet encke/bench/proc encke/bench/push encke/bench/report encke/bench/wire encke/wsframe",
 		"encke/bench/suite":     "encke/bench encke/bench/report",

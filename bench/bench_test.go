@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		case FloorCommand:
 			end(floor.Main(os.Args[2:], os.Stdin, os.Stdout))
 		case WorkerCommand:
-			end(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU()))
+			end(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU(), os.Getenv(TokenSecretVariable)))
 		}
 	}
 	os.Exit(m.Run())
@@ -38,8 +38,13 @@ func end(err error) {
 func startEdge(t *testing.T, keys ...edge.BackendKey) Target {
 	t.Helper()
 	c := edge.Defaults()
-	c.Listen, c.Backend, c.Loops, c.Anonymous = "127.0.0.1:0", "127.0.0.1:0", 2, []string{"*"}
-	c.BackendKeys = keys
+	c.Anonymous, c.BackendKeys = []string{"*"}, keys
+	return start(t, c)
+}
+
+func start(t *testing.T, c edge.Config) Target {
+	t.Helper()
+	c.Listen, c.Backend, c.Loops = "127.0.0.1:0", "127.0.0.1:0", 2
 	s, err := edge.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -174,19 +179,25 @@ func TestBackendKey(t *testing.T) {
 	}
 }
 
-// TestRemoteWorkers puts clients into workers that are reached over TCP.
-func TestRemoteWorkers(t *testing.T) {
-	const shared = "a secret of some length"
+// listen lends workers of this machine to whoever knows the secret.
+func listen(t *testing.T, secret string) (address string) {
+	t.Helper()
 	at := make(chan string, 1)
 	go func() { // ends with the test binary
-		_ = Listen("127.0.0.1:0", shared, func(_ string, args ...any) {
+		_ = Listen("127.0.0.1:0", secret, func(_ string, args ...any) {
 			select {
 			case at <- strings.TrimSpace(toString(args[0])):
 			default:
 			}
 		})
 	}()
-	address := <-at
+	return <-at
+}
+
+// TestRemoteWorkers puts clients into workers that are reached over TCP.
+func TestRemoteWorkers(t *testing.T) {
+	const shared = "a secret of some length"
+	address := listen(t, shared)
 	o := small(t, "broadcast", startEdge(t))
 	o.Remote, o.Secret, o.Floor = []string{address, address}, shared, false
 	r, err := Run(context.Background(), o)

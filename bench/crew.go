@@ -74,7 +74,7 @@ func (c *crew) start(o *Options, n int) error {
 		return fmt.Errorf("cannot start %d workers, which %d clients would need where a process may open %d descriptors: 1000 at most", count, n, proc.Limit())
 	}
 	for i := range count {
-		m, err := startWorker(i, max(o.WorkerLoops, 1))
+		m, err := startWorker(i, o)
 		if err != nil {
 			return err
 		}
@@ -93,13 +93,13 @@ func (o *Options) workers(n int) int {
 		return o.Workers
 	case o.Saturate:
 		count = 3
-	case o.Scenario == "targeted" || o.Scenario == "connect" || o.Scenario == "storm":
+	case o.direct() || o.Scenario == "connect" || o.Scenario == "storm":
 		count = 2
 	}
 	return max(min(count, runtime.NumCPU()-1, n), 1)
 }
 
-func startWorker(i, loops int) (*member, error) {
+func startWorker(i int, o *Options) (*member, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
@@ -107,7 +107,10 @@ func startWorker(i, loops int) (*member, error) {
 	child := exec.Command(self, WorkerCommand)
 	child.Stderr = os.Stderr
 	child.SysProcAttr = ofOurs()
-	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", loops))
+	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(o.WorkerLoops, 1)))
+	if o.Users > 0 {
+		child.Env = append(child.Env, TokenSecretVariable+"="+o.Target.TokenSecret)
+	}
 	out, err := child.StdinPipe()
 	if err != nil {
 		return nil, err

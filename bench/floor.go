@@ -120,8 +120,11 @@ func (r *run) onGround(processes int, f func(r *run, g *ground) error) error {
 // sockets is how many clients the floor of deliveries has.
 func (o *Options) sockets() int {
 	n := o.Clients
-	if o.Scenario == "targeted" {
+	switch o.Scenario {
+	case "targeted":
 		n = o.Channels
+	case "users":
+		n = o.Users
 	}
 	return min(n, proc.Limit()-proc.Spare)
 }
@@ -185,7 +188,7 @@ func floorOfWrites(r *run, g *ground) error {
 	} else {
 		r.r.Add("harness CPU per verified delivery", "µs", micros(now.CPU-w.stat.CPU)/count)
 	}
-	if r.o.Scenario == "targeted" {
+	if r.o.direct() {
 		return r.soundFloor(messages, now) // its latency is of another load
 	}
 	r.monitor.mu.Lock()

@@ -28,6 +28,9 @@ func (r *run) group(transport, channels string, count int) fleet.Group {
 		g.Path = "/" + transport + "?channels=" + channels
 	}
 	g.Resume = g.JSON && len(r.servers.all) == 1
+	if encke {
+		g.Users, g.Own = r.o.Users, r.o.Users > 0 && transport == "ws0"
+	}
 	return g
 }
 

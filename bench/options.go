@@ -26,6 +26,7 @@ type Options struct {
 	Interval    time.Duration // of interval polls
 	Slow        float64       // share of clients that never read
 	ChurnRate   float64       // arrivals, departures and subscriptions a second
+	Users       int           // whose tokens clients bring, client i that of user i modulo so many; 0: no tokens
 
 	// load
 	Channels   int     // targeted: channels, each with one client
@@ -113,6 +114,9 @@ func (o *Options) Check() error {
 		return errors.New("cannot poll more often than every 10 ms")
 	case len(o.Remote) > 0 && o.Secret == "":
 		return errors.New("cannot use workers on other machines without the secret that they share")
+	}
+	if err := o.checkUsers(); err != nil {
+		return err
 	}
 	_, err := o.mix()
 	return err

@@ -40,6 +40,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if scenarios[o.Scenario].bare {
 		rep.Target = "the kernel alone"
 	}
+	o.secretOfTokens()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.TimeLimit, fmt.Errorf("the time limit of %v has passed (--time-limit)", o.TimeLimit))
 	defer cancel()
 	sum := histogram()
@@ -187,13 +188,25 @@ func ptr[T any](v T) *T { return &v }
 
 // describe is the report's headline.
 func (o *Options) describe() string {
+	text := o.describeLoad()
+	if o.Users > 0 && o.Scenario != "users" {
+		text += fmt.Sprintf(", tokens of %d users", o.Users)
+	}
+	return text
+}
+
+// pushes is how pushes are made that go to one client each.
+func (o *Options) pushes() string {
+	if o.Batch > 0 {
+		return fmt.Sprintf("%d JSON lines a POST", o.Batch)
+	}
+	return "one POST a message"
+}
+
+func (o *Options) describeLoad() string {
 	switch o.Scenario {
 	case "targeted":
-		how := "one POST a message"
-		if o.Batch > 0 {
-			how = fmt.Sprintf("%d JSON lines a POST", o.Batch)
-		}
-		return fmt.Sprintf("targeted: %d channels, %d bytes, %s", o.Channels, o.Size, how)
+		return fmt.Sprintf("targeted: %d channels, %d bytes, %s", o.Channels, o.Size, o.pushes())
 	case "connect":
 		return fmt.Sprintf("connect: %d handshakes, %d at a time", o.Clients, o.Concurrency)
 	case "idle":
@@ -202,6 +215,8 @@ func (o *Options) describe() string {
 		return "http: small keep-alive requests"
 	case "churn":
 		return fmt.Sprintf("churn: %d clients, %g comings and goings a second, %g s", o.Clients, o.ChurnRate, o.Seconds)
+	case "users":
+		return fmt.Sprintf("users: %d users, %d bytes, %s", o.Users, o.Size, o.pushes())
 	}
 	load := fmt.Sprintf("%g/s", o.Rate)
 	if o.Saturate {

@@ -31,7 +31,12 @@ type Target struct {
 	Public    string   // ws://host:port of a server that runs
 	Backend   string   // http://host:port of it
 	Key       string   // that its backend listener asks for; "" for none
-	PID       int      // its process; 0: no processor time and memory can be told
+
+	// TokenSecret is by what it verifies clients' tokens (HS256); "" where there are none, or for one that is made for a
+	// server that is started.
+	TokenSecret string
+
+	PID int // its process; 0: no processor time and memory can be told
 }
 
 var kinds = []string{"encke", "nchan", "coder", "ws", "uws"}
@@ -121,7 +126,10 @@ func (t Target) command(public, backend netip.AddrPort, shared bool) *exec.Cmd {
 	switch t.Kind {
 	case "encke":
 		program := "bin/encke"
-		args := []string{"serve", "--dev", "--echo", "--loops", loops, "--listen", public.String(), "--backend", backend.String()}
+		args := []string{"serve", "--echo", "--loops", loops, "--listen", public.String(), "--backend", backend.String()}
+		if t.TokenSecret == "" { // otherwise nobody may read anything without a token
+			args = append(args, "--dev")
+		}
 		if shared {
 			args = append(args, "--share-port")
 		}
@@ -143,8 +151,12 @@ func (s *server) start(t Target, shared bool) error {
 	s.child = t.command(s.public, s.backend, shared)
 	s.child.Stderr = &s.stderr
 	s.child.SysProcAttr = ofOurs()
+	s.child.Env = os.Environ()
 	if shared { // many processes on few processors
-		s.child.Env = append(os.Environ(), "GOMAXPROCS=1")
+		s.child.Env = append(s.child.Env, "GOMAXPROCS=1")
+	}
+	if t.TokenSecret != "" {
+		s.child.Env = append(s.child.Env, "ENCKE_TOKEN_SECRET="+t.TokenSecret)
 	}
 	if err := s.child.Start(); err != nil {
 		s.child = nil

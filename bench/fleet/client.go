@@ -63,6 +63,8 @@ type Group struct {
 	Deaf        bool          `json:"deaf,omitempty"`     // never read after the answer
 	Visit       bool          `json:"visit,omitempty"`    // leave as soon as connected
 	Streams     bool          `json:"streams,omitempty"`  // each client is sent the stream of its number; otherwise all stream 0
+	Users       int           `json:"users,omitempty"`    // client number n brings a token of user n modulo so many; 0: no tokens
+	Own         bool          `json:"own,omitempty"`      // its user's own channel is the only one that a client follows
 }
 
 // transport is what clients of one transport do.

@@ -16,8 +16,10 @@ type missed struct {
 // maxMissing bounds a loop's memory of them: beyond it they are lost for good, which is bad enough.
 const maxMissing = 100_000
 
-// another is in the names of channels that clients follow now and then.
-var another = []byte("elsewhere-")
+var (
+	another = []byte("elsewhere-")       // in the names of channels that clients follow now and then
+	ownKey  = []byte(`"channel":"user:`) // in the answer about the channel of a token's user
+)
 
 // text takes a message or an answer. JSON may hold any number of publications.
 func (l *loop) text(i uint32, c *client, b []byte, now int64) {
@@ -26,7 +28,7 @@ func (l *loop) text(i uint32, c *client, b []byte, now int64) {
 		return
 	}
 	p, rest, ok := wire.NextPublication(b)
-	if !ok && c.marks&placed == 0 && !bytes.Contains(b, another) {
+	if !ok && c.marks&placed == 0 && !bytes.Contains(b, another) && (l.kinds[c.group].Own || !bytes.Contains(b, ownKey)) {
 		if epoch, offset, ok := wire.LastPosition(b); ok {
 			l.place(c, epoch, offset)
 		}

@@ -86,8 +86,12 @@ func TestOffsets(t *testing.T) {
 		{"a gap told", []string{"@7", "8", "gap", "20", "21"}, report.Faults{}, 1},
 		{"two at once", []string{"@7", "8 9"}, report.Faults{}, 0},
 		{"another channel's position", []string{"!3", "@7", "8"}, report.Faults{}, 0},
+		{"the user's own channel, before", []string{"+3", "@7", "8"}, report.Faults{}, 0},
+		{"the user's own channel, behind", []string{"@7", "+3", "8"}, report.Faults{}, 0},
+		{"a list of positions", []string{"*7", "8"}, report.Faults{}, 0},
+		{"a list of positions, one lost", []string{"*7", "9"}, report.Faults{Lost: 1}, 0},
 	} {
-		l := bare(1, Group{JSON: true}, 0) // its position says that it joined in mid-stream
+		l := bare(1, Group{JSON: true, Users: 1}, 0) // its position says that it joined in mid-stream
 		for _, text := range c.text {
 			var b []byte
 			var n, m int
@@ -96,6 +100,10 @@ func TestOffsets(t *testing.T) {
 				b = fmt.Appendf(nil, `{"subscribed":{"channel":"b","position":"e.%s"}}`, text[1:])
 			case text[0] == '!':
 				b = fmt.Appendf(nil, `{"subscribed":{"channel":"elsewhere-1","position":"e.%s"}}`, text[1:])
+			case text[0] == '+':
+				b = fmt.Appendf(nil, `{"subscribed":{"channel":"user:u0","position":"e.%s"}}`, text[1:])
+			case text[0] == '*':
+				b = fmt.Appendf(nil, `{"position":"e.%s,0"}`, text[1:])
 			case text == "gap":
 				b = []byte(`{"channel":"b","gap":true,"reason":"expired","position":"e.19"}`)
 			case err == nil:
@@ -110,6 +118,21 @@ func TestOffsets(t *testing.T) {
 		if got != c.want || l.figures.gaps != c.gaps {
 			t.Errorf("%s: %+v and %d gaps, want %+v and %d", c.name, got, l.figures.gaps, c.want, c.gaps)
 		}
+	}
+}
+
+// TestOwnChannel feeds a client that follows nothing but its user's own channel, and lets it come back.
+func TestOwnChannel(t *testing.T) {
+	l := bare(1, Group{JSON: true, Users: 1, Own: true, Resume: true}, 0)
+	c := &l.clients[0]
+	l.text(0, c, []byte(`{"subscribed":{"channel":"user:u0","position":"e.0"}}`), 1)
+	l.text(0, c, publication(1), 1)
+	if got := l.found(1); got != (report.Faults{}) || string(l.appendSince(nil, c)) != "&since=e.1" {
+		t.Errorf("%+v, %s", got, l.appendSince(nil, c))
+	}
+	l.kinds[0].Own = false // it follows another one too, whose position that is
+	if got := string(l.appendSince(nil, c)); got != "&since=e.1,0" {
+		t.Errorf("%s", got)
 	}
 }
 

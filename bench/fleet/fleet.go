@@ -26,6 +26,7 @@ type Config struct {
 	Publishers int      `json:"publishers"`        // whose messages a client gets, numbered from 0
 	Offset     int64    `json:"offset"`            // ns to add to this machine's clock to get the publishers'
 	Forgiving  bool     `json:"forgiving"`         // a connection that ends is counted and made again, not a failure
+	Secret     string   `json:"-"`                 // HS256, of clients' tokens; it is never sent
 }
 
 // Fleet is a set of clients. Its methods may be called by one goroutine at a time.
@@ -88,7 +89,7 @@ func (f *Fleet) Close() {
 	_ = f.engine.Stop(ctx)
 }
 
-// Add makes clients that do not connect yet, and returns the number of the first.
+// Add makes clients that do not connect yet, and their tokens.
 func (f *Fleet) Add(g Group) error {
 	if transports[g.Transport] == nil {
 		return fmt.Errorf("cannot use transport %q: ws, sse, stream, longpoll or poll", g.Transport)
@@ -115,6 +116,10 @@ func (f *Fleet) Add(g Group) error {
 	before, after, _ := strings.Cut(g.Path, "#")
 	kind := kind{Group: g, transport: transports[g.Transport], remotes: remotes, before: before, after: after,
 		numbered: strings.Contains(g.Path, "#")}
+	var err error
+	if kind.tokens, err = mint(f.config.Secret, g.First, g.Count, g.Users); err != nil {
+		return fmt.Errorf("cannot make clients' tokens: %w", err)
+	}
 	index := uint8(len(f.groups))
 	f.groups = append(f.groups, g)
 	f.clients += g.Count

@@ -23,7 +23,7 @@ func (lines) ask(l *loop, i uint32, c *client) {
 	if l.kinds[c.group].Transport == "sse" {
 		b = append(b, "Accept: text/event-stream\r\n"...)
 	}
-	b = append(b, "\r\n"...)
+	b = append(wire.AppendBearer(b, l.kinds[c.group].token(c)), "\r\n"...)
 	l.scratch = b
 	l.net.Send(c.id(), b)
 }

@@ -21,6 +21,7 @@ type kind struct {
 	remotes       []netip.AddrPort
 	before, after string // Path around #
 	numbered      bool
+	tokens        tokens // empty without Users
 }
 
 // loop is the handler of one event loop. All of it is owned by the loop's goroutine.
@@ -102,12 +103,17 @@ func (l *loop) appendPath(b []byte, c *client) []byte {
 	return b
 }
 
-// appendSince appends the parameter that names the client's position.
+// appendSince appends the parameter that names the client's position. A user's own channel stands behind the other one;
+// nobody pushes to both, so there a client is still where it began.
 func (l *loop) appendSince(b []byte, c *client) []byte {
 	b = append(b, "&since="...)
 	b = append(b, l.epochs[c.epoch]...)
 	b = append(b, '.')
-	return strconv.AppendUint(b, c.offset, 10)
+	b = strconv.AppendUint(b, c.offset, 10)
+	if k := &l.kinds[c.group]; k.Users > 0 && !k.Own {
+		b = append(b, ",0"...)
+	}
+	return b
 }
 
 // place notes the client's position. Who begins behind others' messages has joined in mid-stream.

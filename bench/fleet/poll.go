@@ -25,7 +25,7 @@ func (p poll) ask(l *loop, i uint32, c *client) {
 		b = strconv.AppendUint(append(b, "\r\nIf-None-Match: "...), uint64(c.tag), 10)
 		b = append(b, "\r\n"...)
 	}
-	b = append(b, "\r\n"...)
+	b = append(wire.AppendBearer(b, k.token(c)), "\r\n"...)
 	l.scratch = b
 	l.net.Send(c.id(), b)
 	if c.state == asking && !k.JSON { // there is no sign of a poll that waits

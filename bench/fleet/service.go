@@ -13,7 +13,7 @@ import (
 )
 
 // Version is of the conversation between coordinator and worker; both must have the same.
-const Version = 1
+const Version = 2
 
 // Request is one line from the coordinator. Exactly one field is set.
 type Request struct {
@@ -51,8 +51,9 @@ type Hello struct {
 // maxRequest bounds a line.
 const maxRequest = 64 << 20
 
-// Serve is a worker: it does what in says until that ends, and answers on out.
-func Serve(in io.Reader, out io.Writer, cores int) error {
+// Serve is a worker: it does what in says until that ends, and answers on out. The secret is for clients' tokens, "" where
+// there are none.
+func Serve(in io.Reader, out io.Writer, cores int, secret string) error {
 	var f *Fleet
 	defer func() {
 		if f != nil {
@@ -67,7 +68,7 @@ func Serve(in io.Reader, out io.Writer, cores int) error {
 		var a Answer
 		err := json.Unmarshal(lines.Bytes(), &q)
 		if err == nil {
-			err = q.do(&f, &a, cores)
+			err = q.do(&f, &a, cores, secret)
 		}
 		if err != nil {
 			a.Error = err.Error()
@@ -79,12 +80,13 @@ func Serve(in io.Reader, out io.Writer, cores int) error {
 	return lines.Err()
 }
 
-func (q *Request) do(f **Fleet, a *Answer, cores int) (err error) {
+func (q *Request) do(f **Fleet, a *Answer, cores int, secret string) (err error) {
 	switch {
 	case q.Hello != nil:
 		a.Hello = &Hello{Version, os.Getpid(), proc.Limit() - proc.Spare, cores, time.Now().UnixNano()}
 	case q.Setup != nil:
 		q.close(f)
+		q.Setup.Secret = secret
 		*f, err = New(*q.Setup)
 	case *f == nil:
 		err = errors.New("there is no fleet yet")

@@ -22,7 +22,7 @@ func (socket) ask(l *loop, i uint32, c *client) {
 		c.marks &^= placed
 	}
 	n := len(path)
-	b := wire.AppendUpgrade(path, string(path), k.Subprotocol)
+	b := wire.AppendUpgrade(path, string(path), k.Subprotocol, k.token(c))
 	l.scratch = b
 	l.net.Send(c.id(), b[n:])
 }

@@ -20,7 +20,7 @@ func (c *child) connect(address string, n int) error {
 	if err := proc.NeedDescriptors(n); err != nil {
 		return err
 	}
-	request := wire.AppendUpgrade(nil, "/", "")
+	request := wire.AppendUpgrade(nil, "/", "", nil)
 	for i := range n {
 		if err := c.join(a, i, request); err != nil {
 			return err

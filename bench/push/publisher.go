@@ -18,10 +18,10 @@ type Counts struct {
 // Publisher pushes numbered payloads to one channel.
 type Publisher struct {
 	Poster
-	channel string
-	size    int
-	id      uint8
-	counts  *Counts
+	path   string
+	size   int
+	id     uint8
+	counts *Counts
 
 	// owned by the poster's loop
 	due      []int64     // scheduled times of what is still to be pushed, Unix ns
@@ -32,7 +32,7 @@ type Publisher struct {
 
 // NewPublisher makes publisher number id of a channel.
 func NewPublisher(id int, channel string, size int, counts *Counts) *Publisher {
-	p := &Publisher{channel: channel, size: size, id: uint8(id), counts: counts}
+	p := &Publisher{path: "/channels/" + channel, size: size, id: uint8(id), counts: counts}
 	p.Next, p.Done = p.request, p.answered
 	return p
 }
@@ -70,7 +70,7 @@ func (p *Publisher) request(b []byte) ([]byte, bool) {
 	default:
 		return b, false
 	}
-	return appendPush(b, p.channel, wire.Mark{Publisher: p.id, Sequence: p.acked + 1, Time: p.at}, p.size), true
+	return appendPush(b, p.path, wire.Mark{Publisher: p.id, Sequence: p.acked + 1, Time: p.at}, p.size), true
 }
 
 func (p *Publisher) answered(r wire.Response) error {
@@ -107,10 +107,9 @@ func Authorization() string {
 	return ""
 }
 
-// appendPush appends the request that pushes a payload to a channel.
-func appendPush(b []byte, channel string, m wire.Mark, size int) []byte {
-	b = append(b, "POST /channels/"...)
-	b = append(b, channel...)
+// appendPush appends the request that pushes a payload to a path: of a channel, or of a user.
+func appendPush(b []byte, path string, m wire.Mark, size int) []byte {
+	b = append(append(b, "POST "...), path...)
 	b = append(b, " HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
 	b = append(append(append(b, "\r\n"...), Authorization()...), "\r\n"...)

@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -10,12 +11,14 @@ import (
 	"encke/bench/wire"
 )
 
-// Targeted pushes to many channels, t0 to tN-1, in turn. Poster i pushes to channels i, i+n, …, so that each channel has
-// one publisher.
+// Targeted pushes to many channels, t0 to tN-1, in turn, or to many users, u0 to uN-1, at random. Poster i pushes to channels,
+// or users, i, i+n, …, so that each has one publisher.
 type Targeted struct {
 	Posters []*Poster
 	Counts  Counts
 
+	path, line            string // before a channel's number: in the path of a push, in a line of a batch
+	random                bool
 	channels, batch, size int
 	sent                  []uint32     // acknowledged, of each channel; an element is owned by the loop of the channel's poster
 	end                   atomic.Int64 // Unix ns
@@ -23,9 +26,20 @@ type Targeted struct {
 
 // NewTargeted makes n posters; batch is the number of JSON lines of each push to /publish, 0: POST /channels/NAME.
 func NewTargeted(channels, n, batch, size int) *Targeted {
-	t := &Targeted{channels: channels, batch: batch, size: size, sent: make([]uint32, channels)}
-	for i := range n {
-		t.Posters = append(t.Posters, t.poster(i, n))
+	t := &Targeted{path: "/channels/t", line: `{"channel":"t`, channels: channels, batch: batch, size: size}
+	return t.with(n)
+}
+
+// NewToUsers makes n posters that push to users, with batch as above, 0: POST /users/ID.
+func NewToUsers(users, n, batch, size int) *Targeted {
+	t := &Targeted{path: "/users/u", line: `{"user":"u`, random: true, channels: users, batch: batch, size: size}
+	return t.with(n)
+}
+
+func (t *Targeted) with(posters int) *Targeted {
+	t.sent = make([]uint32, t.channels)
+	for i := range posters {
+		t.Posters = append(t.Posters, t.poster(i, posters))
 	}
 	return t
 }
@@ -60,12 +74,15 @@ func (t *Targeted) poster(id, posters int) *Poster {
 		if now > t.end.Load() {
 			return b, false
 		}
+		if t.random {
+			at = id + rand.IntN(mine)*posters
+		}
 		if t.batch == 0 {
-			return appendPush(b, "t"+strconv.Itoa(at), wire.Mark{Sequence: t.sent[at] + 1, Time: now, Stream: uint32(at)}, t.size), true
+			return appendPush(b, t.path+strconv.Itoa(at), wire.Mark{Sequence: t.sent[at] + 1, Time: now, Stream: uint32(at)}, t.size), true
 		}
 		body = body[:0]
 		for c, i := at, 0; i < lines; c, i = step(c), i+1 {
-			body = append(body, `{"channel":"t`...)
+			body = append(body, t.line...)
 			body = strconv.AppendInt(body, int64(c), 10)
 			body = append(body, `","data":"`...)
 			body = wire.AppendPayload(body, wire.Mark{Sequence: t.sent[c] + 1, Time: now, Stream: uint32(c)}, t.size)

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		case bench.FloorCommand:
 			err = floor.Main(os.Args[2:], os.Stdin, os.Stdout)
 		case bench.WorkerCommand:
-			err = fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU())
+			err = fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU(), os.Getenv(bench.TokenSecretVariable))
 		default:
 			os.Exit(m.Run())
 		}

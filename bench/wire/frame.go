@@ -39,8 +39,8 @@ func ParseFrame(b []byte) (op ws.OpCode, payload []byte, size int, err error) {
 }
 
 // AppendUpgrade appends the request of a WebSocket client (RFC 6455 section 4.1). The key is always the same: the harness
-// measures servers, it does not hide from proxies.
-func AppendUpgrade(b []byte, path, subprotocol string) []byte {
+// measures servers, it does not hide from proxies. An empty token is none.
+func AppendUpgrade(b []byte, path, subprotocol string, token []byte) []byte {
 	b = append(b, "GET "...)
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
@@ -50,7 +50,15 @@ func AppendUpgrade(b []byte, path, subprotocol string) []byte {
 		b = append(b, subprotocol...)
 		b = append(b, "\r\n"...)
 	}
-	return append(b, "\r\n"...)
+	return append(AppendBearer(b, token), "\r\n"...)
+}
+
+// AppendBearer appends the header line of a request that brings a token (RFC 6750 section 2.1), nothing for an empty one.
+func AppendBearer(b, token []byte) []byte {
+	if len(token) == 0 {
+		return b
+	}
+	return append(append(append(b, "Authorization: Bearer "...), token...), "\r\n"...)
 }
 
 // UpgradeAccept is the Sec-WebSocket-Accept that answers AppendUpgrade's key (RFC 6455 section 1.3).

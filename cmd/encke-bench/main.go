@@ -46,7 +46,7 @@ func command(args []string) int {
 	case bench.FloorCommand:
 		return child(floor.Main(os.Args[2:], os.Stdin, os.Stdout))
 	case bench.WorkerCommand:
-		return child(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU()))
+		return child(fleet.Serve(os.Stdin, os.Stdout, runtime.NumCPU(), os.Getenv(bench.TokenSecretVariable)))
 	case "version", "--version":
 		fmt.Println("encke-bench", version)
 		return 0

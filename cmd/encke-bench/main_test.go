@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"encke/bench"
 )
 
 // TestStatus gives wrong usage, and files that cannot be written.
@@ -16,6 +18,7 @@ func TestStatus(t *testing.T) {
 	os.Stdout, os.Stderr = null, null
 	defer func() { os.Stdout, os.Stderr = out, errs }()
 	t.Setenv(secretVariable, "")
+	t.Setenv(bench.TokenSecretVariable, "")
 	nowhere := filepath.Join(t.TempDir(), "no", "such", "folder")
 	unreachable := []string{"run", "--scenario", "broadcast", "--target", "ws://127.0.0.1:1", "--backend", "http://127.0.0.1:1", "--quiet", "--floor=false"}
 	with := func(more ...string) []string { return append(append([]string{}, unreachable...), more...) }
@@ -37,6 +40,9 @@ func TestStatus(t *testing.T) {
 		{"no clients", []string{"run", "--scenario=broadcast", "-n", "0"}, 2},
 		{"too many clients", with("-n", "1000000000"), 1},
 		{"remote workers without a secret", with("--worker", "127.0.0.1:1"), 2},
+		{"tokens without a secret", with("--users", "5"), 2},
+		{"users of a peer", []string{"run", "--scenario=users", "--kind=coder"}, 2},
+		{"users of encke.raw", []string{"run", "--scenario=users", "--encke-json=false"}, 2},
 		{"worker without an address", []string{"worker"}, 2},
 		{"worker without a secret", []string{"worker", "--listen", "127.0.0.1:0"}, 1},
 		{"compare in no scale", []string{"compare", "--scale", "0"}, 2},

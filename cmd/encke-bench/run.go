@@ -118,7 +118,10 @@ func parseRun(scenario string, args []string) (o bench.Options, to files, err er
 			return
 		}
 	}
-	o.Target.Key = os.Getenv(keyVariable)
+	o.Target.Key, o.Target.TokenSecret = os.Getenv(keyVariable), os.Getenv(bench.TokenSecretVariable)
+	if o.Users > 0 && !f.Changed("encke-json") {
+		o.JSON = true // encke.raw has no channel of the user's own
+	}
 	o.Command, o.Commit = append([]string{"encke-bench"}, os.Args[1:]...), version
 	if !*quiet {
 		o.Progress, o.Terminal = os.Stderr, terminal(os.Stderr)
@@ -151,6 +154,7 @@ func clientFlags(f *pflag.FlagSet, o *bench.Options) {
 	f.Float64Var(&o.Ramp, "ramp", o.Ramp, "new connections a second; 0: as fast as handshakes are answered")
 	f.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "handshakes under way at a time")
 	f.DurationVar(&o.Interval, "interval", o.Interval, "of interval polls")
+	f.IntVar(&o.Users, "users", o.Users, "clients bring tokens of so many users, client i that of user i modulo so many, and WebSocket clients speak encke.json; 0: no tokens. The secret of a server that runs is in "+bench.TokenSecretVariable)
 	f.IntVar(&o.From, "from", o.From, "idle: connections at the first measurement")
 	f.Float64Var(&o.Settle, "settle", o.Settle, "idle, churn: seconds over which the smallest figures are taken")
 	f.Float64Var(&o.Slow, "slow", o.Slow, "slow: share of the clients that never read")
