@@ -41,16 +41,16 @@ func (r *Results) result(key string) *result {
 // table tells rows, each as a block of lines, one column a server.
 func (r *Results) table(keys ...string) string {
 	var b strings.Builder
-	columns := []string{}
+	columns, ground := []string{}, ""
 	for _, key := range keys {
 		if got := r.result(key); got != nil && len(got.row.kinds) > len(columns) {
-			columns = got.row.kinds
+			columns, ground = got.row.kinds, got.row.ground()
 		}
 	}
 	if len(columns) == 0 {
 		return "(not measured in this sitting)\n"
 	}
-	fmt.Fprintf(&b, "| | %s | floor | target |\n|---|%s---|---|\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+	fmt.Fprintf(&b, "| | %s | %s | target |\n|---|%s---|---|\n", strings.Join(columns, " | "), ground, strings.Repeat("---|", len(columns)))
 	for _, key := range keys {
 		if got := r.result(key); got != nil {
 			got.lines(&b, columns)
@@ -60,11 +60,11 @@ func (r *Results) table(keys ...string) string {
 }
 
 func (g *result) lines(b *strings.Builder, columns []string) {
-	args := "encke-bench run --scenario " + g.row.scenario
-	if g.row.args != "" {
-		args += " " + g.row.args
+	fmt.Fprintf(b, "| **%s** `encke-bench run %s`", g.row.title, g.row.command())
+	if g.row.beside != nil {
+		fmt.Fprintf(b, " beside `%s`", g.row.beside.command())
 	}
-	fmt.Fprintf(b, "| **%s** `%s` |%s |\n", g.row.title, args, strings.Repeat(" |", len(columns)+1))
+	fmt.Fprintf(b, " |%s |\n", strings.Repeat(" |", len(columns)+1))
 	for _, f := range g.row.figures {
 		fmt.Fprintf(b, "| %s |", f.text)
 		var first *report.Figure
@@ -119,7 +119,7 @@ func (f figure) verdict(got *report.Figure) string {
 	switch {
 	case f.target == "":
 		return ""
-	case got == nil || len(got.Runs) == 0:
+	case !f.measured(got):
 		return f.target + ": not measured"
 	case f.met(got):
 		return f.target
@@ -154,12 +154,12 @@ func (r *Results) missed() string {
 	for _, g := range r.all {
 		for _, f := range g.row.figures {
 			got := figureOf(g.reports["encke"], f.name)
-			if f.target == "" || got == nil || len(got.Runs) == 0 || f.met(got) {
+			if f.target == "" || !f.measured(got) || f.met(got) {
 				continue
 			}
 			fmt.Fprintf(&b, "- %s, %s: %s, target %s", g.row.title, f.text, short(got.Median, got.Unit), f.target)
 			if got.Floor > 0 {
-				fmt.Fprintf(&b, " (floor %s: %.2f ×)", short(got.Floor, got.Unit), got.Ratio())
+				fmt.Fprintf(&b, " (%s %s: %.2f ×)", g.row.ground(), short(got.Floor, got.Unit), got.Ratio())
 			}
 			b.WriteString("\n")
 		}

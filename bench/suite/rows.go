@@ -15,6 +15,8 @@ var rows = []row{
 		figures: memory("≤ 150 B", 150)},
 	{key: "idle-ws", title: "WebSocket, one channel shared by all", scenario: "idle", args: "--transport ws", kinds: everybody,
 		figures: memory("≤ 200 B", 200)},
+	{key: "idle-users", title: "WebSocket with a token, its user's own channel and one shared by all", scenario: "idle", args: "--users 15000", kinds: alone,
+		change: ofUsers(15000), figures: memory("≤ 400 B", 400)},
 	{key: "idle-sse", title: "Server-Sent Events", scenario: "idle", args: "--transport sse", kinds: withHTTP,
 		change: func(o *bench.Options) { o.Transport = "sse" }, figures: memory("≤ 256 B", 256)},
 	{key: "idle-stream", title: "HTTP stream", scenario: "idle", args: "--transport stream", kinds: alone,
@@ -53,12 +55,29 @@ var rows = []row{
 			{name: "time until all are back", text: "time until all are back", lower: true},
 			{name: "server CPU per comeback", text: "server CPU a comeback", lower: true},
 			{name: "time to come back p99", text: "time to come back, p99", lower: true}}},
+	{key: "storm-users", title: "Storm of 10,000 with tokens", scenario: "storm", args: "--users 10000", kinds: alone,
+		change: ofUsers(10000), beside: &row{scenario: "storm"},
+		figures: []figure{
+			{name: "time until all are back", text: "time until all are back", lower: true, target: "≤ 1.3 × without", bound: 1.3, ratio: true},
+			{name: "server CPU per comeback", text: "server CPU a comeback", lower: true},
+			{name: "time to come back p99", text: "time to come back, p99", lower: true}}},
+	{key: "users", title: "Pushes to 10,000 users at random, one POST a message", scenario: "users", kinds: alone,
+		beside: &row{scenario: "targeted", args: "--encke-json", change: func(o *bench.Options) { o.JSON = true }},
+		figures: []figure{
+			{name: "deliveries/s", text: "messages/s", target: "≥ 0.8 × channels", bound: 0.8, ratio: true},
+			{name: "server CPU per delivery", text: "server CPU a message", lower: true},
+			{name: "latency p99", text: "latency p99", lower: true}}},
 	{key: "http", title: "Small keep-alive requests", scenario: "http", kinds: alone,
 		figures: []figure{
 			{name: "GET /healthz: server CPU per request", text: "GET /healthz, server CPU", lower: true, target: "≤ 14 µs", bound: 14},
 			{name: "GET /healthz: requests/s", text: "GET /healthz, requests/s"},
 			{name: "GET /poll wait=0: server CPU per request", text: "GET /poll?wait=0, server CPU", lower: true, target: "≤ 14 µs", bound: 14},
 			{name: "POST /channels/x: server CPU per request", text: "POST /channels/x, server CPU", lower: true, target: "≤ 14 µs", bound: 14}}},
+}
+
+// ofUsers lets clients bring tokens of so many users.
+func ofUsers(n int) func(o *bench.Options) {
+	return func(o *bench.Options) { o.Users, o.JSON = n, true }
 }
 
 func memory(target string, bound float64) []figure {

@@ -18,8 +18,25 @@ type row struct {
 	scenario   string
 	args       string // as they are given on the command line, for the reader
 	change     func(o *bench.Options)
+	beside     *row // scenario and settings that are measured before it, in each run, instead of the floor; nil: none
 	kinds      []string
 	figures    []figure
+}
+
+// command is what measures it alone, after encke-bench run.
+func (w *row) command() string {
+	if w.args == "" {
+		return "--scenario " + w.scenario
+	}
+	return "--scenario " + w.scenario + " " + w.args
+}
+
+// ground is what its figures are compared with.
+func (w *row) ground() string {
+	if w.beside != nil {
+		return "beside"
+	}
+	return "floor"
 }
 
 // figure is a line of a row's table.
@@ -29,7 +46,12 @@ type figure struct {
 	lower  bool   // less is better
 	target string // in words; empty: none
 	bound  float64
-	ratio  bool // the bound is of the ratio to the floor
+	ratio  bool // the bound is of the ratio to the floor, or to what is beside the row
+}
+
+// measured says whether there is what the target is about.
+func (f figure) measured(got *report.Figure) bool {
+	return got != nil && len(got.Runs) > 0 && (!f.ratio || got.Floor > 0)
 }
 
 // met says whether the target was reached.
@@ -120,8 +142,28 @@ func verdict(kind string, w row, r *report.Report, err error) string {
 	return fmt.Sprintf("%s: %s %s %s", kind, w.figures[0].text, report.Number(f.Median), f.Unit)
 }
 
-// one measures a row of a kind once. The floor is measured beside encke.
+// one measures a row of a kind once, and before it what is beside it: that stands where otherwise the floor does.
 func (s *Settings) one(ctx context.Context, w row, kind string) (*report.Report, error) {
+	if w.beside == nil {
+		return s.alone(ctx, w, kind, kind == w.kinds[0])
+	}
+	beside, err := s.alone(ctx, *w.beside, kind, false)
+	if err != nil {
+		beside.Partial = fmt.Sprintf("beside it, %s: %v", beside.Scenario, err)
+		beside.Figures = nil
+		return beside, err
+	}
+	r, err := s.alone(ctx, w, kind, false)
+	for _, f := range w.figures {
+		if was := beside.Figure(f.name); was != nil {
+			r.AddFloor(f.name, was.Unit, was.Median)
+		}
+	}
+	return r, err
+}
+
+// alone measures a scenario of a kind once. The floor is measured beside encke.
+func (s *Settings) alone(ctx context.Context, w row, kind string, floor bool) (*report.Report, error) {
 	o := bench.Defaults(w.scenario)
 	o.Target.Kind = kind
 	if w.change != nil {
@@ -130,7 +172,7 @@ func (s *Settings) one(ctx context.Context, w row, kind string) (*report.Report,
 	if kind != "encke" {
 		o.JSON = false // their own form
 	}
-	o.Floor = kind == w.kinds[0]
+	o.Floor = floor
 	if kind == "encke" {
 		o.Target.Server = s.Server
 	}
@@ -146,6 +188,9 @@ func (s *Settings) scale(o *bench.Options) {
 	}
 	shrink := func(n int) int { return max(int(float64(n)*s.Scale), 50) }
 	o.Clients, o.Channels, o.From = shrink(o.Clients), shrink(o.Channels), min(shrink(o.From), o.From)
+	if o.Users > 0 {
+		o.Users = shrink(o.Users)
+	}
 	if o.From >= o.Clients {
 		o.From = o.Clients / 2
 	}

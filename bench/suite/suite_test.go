@@ -42,7 +42,7 @@ func TestMeasure(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", server, "encke/cmd/encke").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := Settings{Runs: 2, Only: []string{"connect", "saturated", "longpoll"}, Kinds: []string{"encke"}, Scale: 0.01, Server: server, Progress: io.Discard}
+	s := Settings{Runs: 2, Only: []string{"connect", "saturated", "longpoll", "idle-users", "storm-users", "users"}, Kinds: []string{"encke"}, Scale: 0.01, Server: server, Progress: io.Discard}
 	if testing.Verbose() {
 		s.Progress = os.Stderr
 	}
@@ -54,7 +54,8 @@ func TestMeasure(t *testing.T) {
 	if err := res.Write(&page); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| handshakes/s | ", "encke-bench run --scenario broadcast --saturate --seconds 5", "Nothing was lost", "(not measured in this sitting)"} {
+	for _, want := range []string{"| handshakes/s | ", "encke-bench run --scenario broadcast --saturate --seconds 5", "Nothing was lost", "(not measured in this sitting)",
+		"| | encke | beside | target |", "encke-bench run --scenario users` beside `--scenario targeted --encke-json`", "encke-bench run --scenario idle --users 15000"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("no %q in:\n%s", want, page.String())
 		}
@@ -72,13 +73,19 @@ func TestVerdicts(t *testing.T) {
 	broken := of(9, 9)
 	broken.Faults.Lost = 7
 	failed := &report.Report{Partial: "the server closed the connection\nand more"}
-	var connect row
-	for _, w := range rows {
-		if w.key == "connect" {
-			connect = w
+	rate := func(runs ...float64) *report.Report { // the first one is beside it
+		r := &report.Report{}
+		for _, v := range runs[1:] {
+			r.Add("deliveries/s", "/s", v)
 		}
+		r.AddFloor("deliveries/s", "/s", runs[0])
+		return r
 	}
-	res := &Results{Runs: 1, all: []result{{row: connect, reports: map[string]*report.Report{"encke": of(30, 20), "nchan": of(28, 20), "coder": broken, "ws": failed}}}}
+	res := &Results{Runs: 1, all: []result{
+		{row: rowOf(t, "connect"), reports: map[string]*report.Report{"encke": of(30, 20), "nchan": of(28, 20), "coder": broken, "ws": failed}},
+		{row: rowOf(t, "users"), reports: map[string]*report.Report{"encke": rate(1000, 700)}},
+		{row: rowOf(t, "storm-users"), reports: map[string]*report.Report{"encke": {}}},
+	}}
 	var b strings.Builder
 	if err := res.Write(&b); err != nil {
 		t.Fatal(err)
@@ -87,6 +94,7 @@ func TestVerdicts(t *testing.T) {
 		"- WebSocket handshakes, server CPU a handshake, with accept and close: 30 µs, target ≤ 25 µs (floor 20 µs: 1.50 ×)",
 		"nchan 28 µs, encke 30 µs", "9 µs ⚠", "| failed |", "- WebSocket handshakes, ws: the server closed the connection\n",
 		"7 lost", "≤ 25 µs: **missed**",
+		"messages/s: 700, target ≥ 0.8 × channels (beside 1000: 0.70 ×)", "| 1000: 0.70 × | ≥ 0.8 × channels: **missed** |", "≤ 1.3 × without: not measured",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in:\n%s", want, b.String())
@@ -95,6 +103,17 @@ func TestVerdicts(t *testing.T) {
 	if strings.Contains(b.String(), "coder 9 µs, encke") {
 		t.Error("a server that loses messages was called better")
 	}
+}
+
+func rowOf(t *testing.T, key string) row {
+	t.Helper()
+	for _, w := range rows {
+		if w.key == key {
+			return w
+		}
+	}
+	t.Fatalf("there is no row %q", key)
+	return row{}
 }
 
 func TestShort(t *testing.T) {
