@@ -16,7 +16,7 @@ var rows = []row{
 	{key: "idle-ws", title: "WebSocket, one channel shared by all", scenario: "idle", args: "--transport ws", kinds: everybody,
 		figures: memory("≤ 200 B", 200)},
 	{key: "idle-users", title: "WebSocket with a token, its user's own channel and one shared by all", scenario: "idle", args: "--users 15000", kinds: alone,
-		change: ofUsers(15000), figures: memory("≤ 400 B", 400)},
+		change: ofUsers(15000), figures: withTokens(memory("≤ 400 B", 400))},
 	{key: "idle-sse", title: "Server-Sent Events", scenario: "idle", args: "--transport sse", kinds: withHTTP,
 		change: func(o *bench.Options) { o.Transport = "sse" }, figures: memory("≤ 256 B", 256)},
 	{key: "idle-stream", title: "HTTP stream", scenario: "idle", args: "--transport stream", kinds: alone,
@@ -85,6 +85,16 @@ func memory(target string, bound float64) []figure {
 		{name: "server bytes per connection", text: "server, user space", lower: true, target: target, bound: bound},
 		{name: "kernel slab bytes per connection, both ends", text: "kernel slab, both ends", lower: true},
 		{name: "client bytes per connection", text: "harness, a client", lower: true, target: "≤ 400 B", bound: 400}}
+}
+
+// withTokens allows the harness the 200 bytes of a client's token.
+func withTokens(figures []figure) []figure {
+	for i := range figures {
+		if f := &figures[i]; f.name == "client bytes per connection" {
+			f.target, f.bound = "≤ 600 B", 600
+		}
+	}
+	return figures
 }
 
 func deliveries(target string, bound float64) []figure {
