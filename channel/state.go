@@ -10,9 +10,9 @@ type State struct {
 
 // State returns how the channel stands at now. There is no channel when nobody is subscribed and nothing is kept.
 func (s *Store) State(name []byte, now int64) (State, bool) {
-	ch, _ := s.find(name)
+	ch, head, latent := s.find(name)
 	if ch == nil {
-		return State{}, false
+		return State{Offset: head, Subscribers: latent}, latent > 0
 	}
 	defer ch.mu.Unlock()
 	state := State{Offset: ch.head, Subscribers: int(ch.subs)}
@@ -34,9 +34,9 @@ func (s *Store) State(name []byte, now int64) (State, bool) {
 
 // Delete forgets the channel's history and tells whether there was such a channel. Subscribers stay, and offsets go on.
 func (s *Store) Delete(name []byte, now int64) bool {
-	ch, _ := s.find(name)
+	ch, _, latent := s.find(name)
 	if ch == nil {
-		return false
+		return latent > 0
 	}
 	existed := ch.subs > 0 || ch.kept.len() > ch.kept.live(now, ch.settings.Age)
 	for ch.kept.len() > 0 {

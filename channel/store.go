@@ -20,6 +20,7 @@ type Config struct {
 	Loops      int    // how many loops there are, at most 64
 	MaxMessage int    // bytes of data a message may have; 0 is no limit
 	Sink       Sink   // nil when nobody subscribes
+	Latent     Latent // nil: no channel is
 }
 
 // Sink receives publications for loops. Both methods are called under a channel's lock and must neither block nor call
@@ -29,6 +30,18 @@ type Sink interface {
 	Busy(loops uint64) bool
 	// Deliver is called once for each interested loop, in offset order within the channel.
 	Deliver(loop int, ch *Channel, p *Publication)
+}
+
+// Latent knows of channels that have subscribers although they are not in the store. Its methods are called under the lock of a
+// part of the store and must not call back into it.
+type Latent interface {
+	// Wake is called when a channel is made, before anybody can see it. floor is the offset after which it would go on. It
+	// returns after which it does, and how many subscribers it has by loop, who are not latent from now on.
+	Wake(ch *Channel, floor uint64) (head uint64, subscribers []uint32)
+	// Sleep is called when a channel is removed that stood at head; followers are those that Retire was given.
+	Sleep(name string, head uint64, followers []uint64)
+	// Latent returns the offset after which a channel would go on that is not there, and how many subscribers it would have.
+	Latent(name string, floor uint64) (head uint64, subscribers int)
 }
 
 const (
@@ -137,20 +150,23 @@ func (s *Store) enter(name []byte) *Channel {
 	}
 }
 
-// find returns the channel of that name with its lock held, or nil and the head with which it would be made. Both are
-// read in one step: a floor read later could lie above the head of a channel made meanwhile.
-func (s *Store) find(name []byte) (*Channel, uint64) {
+// find returns the channel of that name with its lock held, or nil and the head and number of subscribers with which it would be
+// made. All are read in one step: a floor read later could lie above the head of a channel made meanwhile.
+func (s *Store) find(name []byte) (ch *Channel, floor uint64, latent int) {
 	sh, bucket := s.place(name)
 	for {
 		sh.mu.RLock()
-		ch, floor := sh.byName[string(name)], sh.floor(bucket)
+		ch, floor = sh.byName[string(name)], sh.floor(bucket)
+		if ch == nil && s.conf.Latent != nil {
+			floor, latent = s.conf.Latent.Latent(string(name), floor)
+		}
 		sh.mu.RUnlock()
 		if ch == nil {
-			return nil, floor
+			return nil, floor, latent
 		}
 		ch.mu.Lock()
 		if !ch.dead {
-			return ch, 0
+			return ch, 0, 0
 		}
 		ch.mu.Unlock()
 	}
@@ -172,11 +188,28 @@ func (sh *shard) make(name []byte, bucket uint16) *Channel {
 		place:    uint32(len(sh.all)),
 		head:     sh.floor(bucket),
 	}
+	sh.wake(ch)
 	sh.byName[ch.name] = ch
 	sh.all = append(sh.all, ch)
 	sh.peak = max(sh.peak, len(sh.all))
 	sh.channels.Add(1)
 	return ch
+}
+
+// wake gives a new channel the subscribers that it had without being there.
+func (sh *shard) wake(ch *Channel) {
+	l := sh.store.conf.Latent
+	if l == nil {
+		return
+	}
+	head, subscribers := l.Wake(ch, ch.head)
+	ch.head = head
+	for loop, n := range subscribers {
+		for range n {
+			ch.join(loop, sh.store.conf.Loops)
+		}
+		sh.subscriptions.Add(int64(n))
+	}
 }
 
 // remove takes the channel out when it is empty.
@@ -185,8 +218,33 @@ func (sh *shard) remove(ch *Channel) {
 	defer sh.mu.Unlock()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.dead || !ch.empty() {
-		return
+	if !ch.dead && ch.empty() {
+		sh.drop(ch, nil)
+	}
+}
+
+// Retire removes a channel of which nothing is kept, and whose only subscribers are those of one loop, who have been given
+// everything up to head: Config.Latent knows of them from now on. It says false, and nothing has happened, when that is not so.
+func (s *Store) Retire(ch *Channel, loop int, head uint64, subscribers []uint64) bool {
+	s.checkLoop(loop)
+	sh := ch.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if s.conf.Latent == nil || ch.dead || ch.head != head || ch.kept.len() > 0 || ch.loops != 1<<loop || int(ch.subs) != len(subscribers) {
+		return false
+	}
+	sh.subscriptions.Add(-int64(ch.subs))
+	ch.subs, ch.loops, ch.counts = 0, 0, nil
+	sh.drop(ch, subscribers)
+	return true
+}
+
+// drop takes a channel out. The caller holds both locks.
+func (sh *shard) drop(ch *Channel, followers []uint64) {
+	if l := sh.store.conf.Latent; l != nil {
+		l.Sleep(ch.name, ch.head, followers)
 	}
 	ch.dead = true
 	sh.raiseFloor(ch.bucket, ch.head)

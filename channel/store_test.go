@@ -300,7 +300,7 @@ func TestRules(t *testing.T) {
 		slow Slow
 	}{{"ticker:x", 1, SlowLatest}, {"ticker", 2, SlowResume}, {"none", 0, SlowResume}, {"other", 2, SlowResume}} {
 		push(t, s, c.name, 5, 0)
-		ch, _ := s.find([]byte(c.name))
+		ch, _, _ := s.find([]byte(c.name))
 		ch.mu.Unlock()
 		if n := len(kept(s, c.name)); n != c.kept || ch.Slow() != c.slow {
 			t.Errorf("%s keeps %d, slow: %v", c.name, n, ch.Slow())

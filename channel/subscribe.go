@@ -79,6 +79,26 @@ func (s *Store) Head(ch *Channel) uint64 {
 	return ch.head
 }
 
+// Where returns the offset of a channel's newest publication; where there is no channel, that after which it would go on.
+func (s *Store) Where(name []byte) uint64 {
+	ch, floor, _ := s.find(name)
+	if ch == nil {
+		return floor
+	}
+	defer ch.mu.Unlock()
+	return ch.head
+}
+
+// UnsubscribeFrom is Unsubscribe by name, for a subscriber whom Latent.Wake has counted and whose loop has not heard of it yet.
+func (s *Store) UnsubscribeFrom(name []byte, loop int) {
+	ch, _, _ := s.find(name)
+	if ch == nil {
+		panic("BUG: a latent subscriber leaves a channel that is not there")
+	}
+	ch.mu.Unlock()
+	s.Unsubscribe(ch, loop, 0)
+}
+
 // Unsubscribe takes back one Subscribe of the loop. An empty channel stays until Sweep comes by.
 func (s *Store) Unsubscribe(ch *Channel, loop int, now int64) {
 	s.checkLoop(loop)
@@ -94,7 +114,7 @@ func (s *Store) Read(name []byte, from From, limit Limit, now int64, replay []*P
 	if code := CheckName(name); code != codes.None {
 		return Joined{Replay: replay}, codes.New(code, "")
 	}
-	ch, floor := s.find(name)
+	ch, floor, _ := s.find(name)
 	if ch == nil {
 		return s.since(nil, floor, from, limit, now, replay), nil
 	}

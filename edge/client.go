@@ -24,18 +24,20 @@ func (t transport) websocket() bool { return t == overWS || t == overRaw || t ==
 type clientFlags uint16
 
 const (
-	onBackend   clientFlags = 1 << iota // came by the backend listener
-	isDeflate                           // permessage-deflate
-	isChunked                           // the stream is chunked
-	isPinged                            // a ping is not answered yet
-	keepsAlive                          // the connection outlives the parked poll
-	isHTTP10                            // and "Connection: keep-alive" has to be said
-	isPartial                           // r.progress has an entry
-	isMany                              // r.many has an entry: more than one channel
-	isStalled                           // a push that waits for loops that are behind
-	isBusy                              // an answer is being made elsewhere
-	awaitsProxy                         // the proxy's header has not come yet
-	isLagging                           // r.lags has an entry: a subscription is fed from history
+	onBackend    clientFlags = 1 << iota // came by the backend listener
+	isDeflate                            // permessage-deflate
+	isChunked                            // the stream is chunked
+	isPinged                             // a ping is not answered yet
+	keepsAlive                           // the connection outlives the parked poll
+	isHTTP10                             // and "Connection: keep-alive" has to be said
+	isPartial                            // r.progress has an entry
+	isMany                               // r.many has an entry: more than one channel
+	isStalled                            // a push that waits for loops that are behind
+	isBusy                               // an answer is being made elsewhere
+	awaitsProxy                          // the proxy's header has not come yet
+	isLagging                            // r.lags has an entry: a subscription is fed from history
+	isRefreshing                         // another token is being verified elsewhere
+	isLatent                             // follows its user's own channel, which is not there (latent.go)
 )
 
 // client is what the edge knows of a connection: 16 bytes without pointers, under the connection's netloop.ID. Rare state

@@ -56,7 +56,7 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 			n++
 		}
 	}
-	r.claims = r.identities.of[c].Claims
+	r.claims = r.identities.of(c).claims
 	switch {
 	case n != 1:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.BadCommand, strconv.Itoa(n)+" commands in one object"))
@@ -96,7 +96,7 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 	err := r.checkReadable(name)
 	switch {
 	case err != nil:
-	case r.subscribed(c, cl, name) != nil:
+	case r.subscribed(c, cl, name) != nil || r.followsLatently(c, cl, name):
 		err = codes.New(codes.AlreadySubscribed, string(name))
 	case len(r.channels(c, cl)) >= r.server.config.MaxChannels:
 		err = codes.New(codes.TooManyChannels, "")
@@ -107,16 +107,21 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 		r.replyError(c, cl, cmd.ID, err)
 		return
 	}
-	r.subscribe(c, cl, cmd.ID, name, r.froms[0])
+	r.subscribe(c, cl, cmd.ID, name, r.froms[0], false)
 }
 
-// subscribe subscribes a WebSocket, says so, and gives what was missed. It says whether the connection goes on.
-func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name []byte, from channel.From) bool {
-	joined, e := r.join(c, cl, name, from, r.piece(cl, 1, r.loop.Waiting(c)))
+// subscribe subscribes a WebSocket, says so, and gives what was missed. own says that it is the user's own channel and was not
+// asked for. It says whether the connection goes on.
+func (r *reactor) subscribe(c netloop.ID, cl *client, id json.RawMessage, name []byte, from channel.From, own bool) bool {
+	join := r.join
+	if own {
+		join = r.joinOwn
+	}
+	joined, e := join(c, cl, name, from, r.piece(cl, 1, r.loop.Waiting(c)))
 	if cl.transport == overWS {
 		r.reply(c, cl, id, func(b []byte) []byte {
 			b = append(b, `"subscribed":{"channel":"`...)
-			b = append(b, e.name...)
+			b = append(b, name...)
 			b = append(b, `","position":"`...)
 			b = channel.AppendPosition(b, r.server.store.Epoch(), joined.Begin)
 			b = append(b, '"')
@@ -208,12 +213,16 @@ func (r *reactor) checkPublishable(name []byte) *codes.Error {
 func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {
 	name := []byte(cmd.Unsubscribe.Channel)
 	e := r.subscribed(c, cl, name)
-	if e == nil {
+	switch {
+	case e != nil:
+		r.removeChannel(c, cl, e)
+		r.leave(c, e)
+	case r.followsLatently(c, cl, name):
+		r.leaveOwn(c, cl)
+	default:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.NotSubscribed, quoted(name)))
 		return
 	}
-	r.removeChannel(c, cl, e)
-	r.leave(c, e)
 	r.reply(c, cl, cmd.ID, func(b []byte) []byte {
 		b = append(b, `"unsubscribed":{"channel":"`...)
 		b = append(b, name...)

@@ -160,6 +160,9 @@ func (r *reactor) removeChannel(c netloop.ID, cl *client, e *entry) {
 
 // leaveAll unsubscribes c from everything.
 func (r *reactor) leaveAll(c netloop.ID, cl *client) {
+	if cl.flags&isLatent != 0 {
+		r.leaveOwn(c, cl)
+	}
 	for _, x := range r.channels(c, cl) {
 		r.leave(c, r.entries[x])
 	}
@@ -182,9 +185,6 @@ func (r *reactor) subscribed(c netloop.ID, cl *client, name []byte) *entry {
 
 // appendPosition appends c's position over all its channels.
 func (r *reactor) appendPosition(dst []byte, c netloop.ID, cl *client) []byte {
-	r.offsets = r.offsets[:0]
-	for _, x := range r.channels(c, cl) {
-		r.offsets = append(r.offsets, r.position(c, cl, r.entries[x]))
-	}
+	r.offsets = r.positions(r.offsets[:0], c, cl)
 	return channel.AppendPositions(dst, r.server.store.Epoch(), r.offsets)
 }

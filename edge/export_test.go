@@ -77,6 +77,21 @@ func (l lossy) Deliver(loop int, ch *channel.Channel, p *channel.Publication) {
 	}
 }
 
+// connected returns how many users have a connection.
+func (u *users) connected() (n int) {
+	for i := range u.shards {
+		s := &u.shards[i]
+		s.mu.Lock()
+		for _, x := range s.by {
+			if x.here.len() > 0 {
+				n++
+			}
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // Tables returns how much the loops hold in their side tables; only what is not empty. It may be called after Stop, when no
 // loop runs any more.
 func (s *Server) Tables() map[string]int {
@@ -86,6 +101,8 @@ func (s *Server) Tables() map[string]int {
 			all[name] += n
 		}
 	}
+	add("users", s.users.connected())
+	add("following", int(s.users.following.Load()))
 	for _, r := range s.reactors {
 		add("progress", len(r.progress))
 		add("partial", len(r.partial))
@@ -98,10 +115,10 @@ func (s *Server) Tables() map[string]int {
 		add("lags", len(r.lags))
 		add("proxied", len(r.proxied))
 		add("paces", len(r.paces))
-		add("identities", len(r.identities.of)+len(r.identities.verdicts)+s.users.count())
-		add("chased", len(r.chased)-r.chasedHead)
+		add("identities", r.identities.number+len(r.identities.verdicts))
+		add("chased", r.chased.len())
 		add("channels", len(r.byChannel))
-		add("active", len(r.active)-r.activeHead)
+		add("active", r.active.len())
 		for _, e := range r.entries {
 			if e != nil {
 				add("entries", 1)

@@ -37,7 +37,7 @@ func (r *reactor) arrived(id uint64, p *channel.Publication) {
 func (r *reactor) activate(e *entry) {
 	if !e.active {
 		e.active = true
-		r.active = append(r.active, e)
+		r.active.push(e)
 	}
 }
 
@@ -69,8 +69,8 @@ func (r *reactor) seal(e *entry, n int) {
 // fanOut serves subscribers, at most about turnWrites of them, and says whether some are left.
 func (r *reactor) fanOut() (more bool) {
 	budget := turnWrites
-	for r.activeHead < len(r.active) && budget > 0 {
-		e := r.active[r.activeHead]
+	for r.active.len() > 0 && budget > 0 {
+		e := r.active.front()
 		if len(e.walks) == 0 {
 			r.seal(e, len(e.pending))
 		}
@@ -80,23 +80,14 @@ func (r *reactor) fanOut() (more bool) {
 		if budget <= 0 && len(e.walks) > 0 {
 			return true
 		}
-		r.active[r.activeHead] = nil
-		r.activeHead++
+		r.active.pop()
 		if len(e.walks)+len(e.pending) > 0 {
-			r.active = append(r.active, e) // after the others
+			r.active.push(e) // after the others
 		} else {
 			e.active = false
 		}
 	}
-	switch n := len(r.active) - r.activeHead; {
-	case n == 0:
-		r.active, r.activeHead = r.active[:0], 0
-	case r.activeHead > 1024:
-		copy(r.active, r.active[r.activeHead:])
-		clear(r.active[n:])
-		r.active, r.activeHead = r.active[:n], 0
-	}
-	return len(r.active) > 0
+	return r.active.len() > 0
 }
 
 // step serves at most budget subscribers of a walk and returns what is left of the budget.
@@ -136,7 +127,7 @@ func (r *reactor) give(c netloop.ID, e *entry, w *walk) bool {
 	case cl.transport == overPoll:
 		r.answerPoll(c, cl, e, w)
 		return true
-	case cl.transport == overSSE && cl.flags&isMany != 0:
+	case cl.transport == overSSE && cl.flags&(isMany|isLatent) != 0:
 		r.scratch = r.appendSSEMany(r.scratch[:0], c, cl, e, w.pubs)
 		sent = r.loop.Send(c, r.scratch)
 	default:

@@ -18,7 +18,6 @@ type figures struct {
 	replayed       atomic.Uint64    // publications given from history
 	stalls         atomic.Uint64    // times that a push had to wait
 	published      atomic.Uint64    // by clients
-	refusals       atomic.Uint64    // tokens that were refused
 	partial        atomic.Int64     // bytes of WebSocket messages of which a part has come
 	shed           atomic.Uint64    // answers refused because the worker pool was full
 	inconsistent   atomic.Uint64    // times that a loop had missed publications: a bug

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"strconv"
 
 	"encke/channel"
@@ -172,16 +173,10 @@ func (r *reactor) appendSSEMany(dst []byte, c netloop.ID, cl *client, e *entry, 
 	if cl.flags&isChunked != 0 {
 		dst = append(dst, chunkRoom...)
 	}
-	r.offsets = r.offsets[:0]
-	own := 0
-	for i, x := range r.channels(c, cl) {
-		if r.entries[x] == e {
-			own = i
-		}
-		r.offsets = append(r.offsets, r.position(c, cl, r.entries[x]))
-	}
+	r.offsets = r.positions(r.offsets[:0], c, cl)
+	nth := slices.Index(r.channels(c, cl), e.index)
 	for _, p := range pubs {
-		r.offsets[own] = p.Offset
+		r.offsets[nth] = p.Offset
 		dst = append(dst, "id: "...)
 		dst = channel.AppendPositions(dst, r.server.store.Epoch(), r.offsets)
 		dst = appendSSEData(dst, p.Wire)

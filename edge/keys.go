@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -82,12 +81,7 @@ func (r *reactor) allowed(q *request) bool {
 	if len(keys) == 0 || need == 0 {
 		return true
 	}
-	const bearer = "Bearer "
-	given := q.Header.Peek("Authorization")
-	if len(given) > len(bearer) && bytes.EqualFold(given[:len(bearer)], []byte(bearer)) {
-		given = bytes.TrimSpace(given[len(bearer):])
-	}
-	hash := sha256.Sum256(given)
+	hash := sha256.Sum256(bearer(q))
 	known, scopes := 0, Scope(0)
 	for i := range keys {
 		same := subtle.ConstantTimeCompare(hash[:], keys[i].hash[:])

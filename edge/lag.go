@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"encke/channel"
 	"encke/netloop"
 )
@@ -93,28 +95,21 @@ func (r *reactor) position(c netloop.ID, cl *client, e *entry) uint64 {
 }
 
 // chase has a connection's lagging subscriptions looked at in this turn.
-func (r *reactor) chase(c netloop.ID) { r.chased = append(r.chased, r.loop.Handle(c)) }
+func (r *reactor) chase(c netloop.ID) { r.chased.push(r.loop.Handle(c)) }
 
 // catchUpAll gives lagging subscriptions a piece each, and says whether some were left for the next turn.
 func (r *reactor) catchUpAll() (more bool) {
-	if len(r.chased) > 0 && r.room() == 0 {
+	if r.chased.len() > 0 && r.room() == 0 {
 		return false // the next tick looks again
 	}
-	end := len(r.chased) // what catchUp adds is for the next turn
-	for left := turnBytes; r.chasedHead < end && left > 0; r.chasedHead++ {
+	n := r.chased.len() // what catchUp adds is for the next turn
+	for left := turnBytes; n > 0 && left > 0; n-- {
 		left -= 1 << 10
-		if c, ok := r.loop.Resolve(r.chased[r.chasedHead]); ok {
+		if c, ok := r.loop.Resolve(r.chased.pop()); ok {
 			left -= r.catchUp(c, r.clients.at(c))
 		}
 	}
-	switch {
-	case r.chasedHead == len(r.chased):
-		r.chased, r.chasedHead = r.chased[:0], 0
-	case r.chasedHead > len(r.chased)/2:
-		r.chased = r.chased[:copy(r.chased, r.chased[r.chasedHead:])]
-		r.chasedHead = 0
-	}
-	return len(r.chased) > 0
+	return r.chased.len() > 0
 }
 
 // catchUp gives the first lagging subscription of a connection its next piece. With output waiting it does nothing: Drained
@@ -207,14 +202,8 @@ func (r *reactor) countSkipped(e *entry, since uint64, joined *channel.Joined) {
 
 // replayStream gives an event stream or a stream of lines what it has missed of one channel.
 func (r *reactor) replayStream(c netloop.ID, cl *client, e *entry, joined *channel.Joined) {
-	r.begins = r.begins[:0]
-	o := owed{e: e, joined: *joined}
-	for i, x := range r.channels(c, cl) {
-		if r.entries[x] == e {
-			o.nth = i
-		}
-		r.begins = append(r.begins, r.position(c, cl, r.entries[x]))
-	}
+	r.begins = r.positions(r.begins[:0], c, cl)
+	o := owed{nth: slices.Index(r.channels(c, cl), e.index), e: e, joined: *joined}
 	out, start := r.chunk(r.scratch[:0], cl)
 	out = r.appendMissed(r.appendGapMark(out, cl, &o), cl, &o)
 	r.sendChunk(c, cl, out, start)
@@ -250,6 +239,7 @@ func (r *reactor) checkEntries() {
 		if e.tail < head {
 			r.mend(e, head)
 		}
+		r.retire(e)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 //	input        1/16  requests and messages of which a part has come: the one that asks for more is refused
 //	message ids  1/64  the oldest are forgotten
 //
-// The rest is for the runtime and for what is in passing. New connections are refused while any part, or the whole as
-// measured, is spent; what is connected is served all the same.
+// The rest is for the runtime and for what is in passing. New connections are refused while output, or the whole as measured, is
+// spent; what is connected is served all the same.
 const (
 	historyShare = 8
 	outputShare  = 8

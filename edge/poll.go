@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -128,9 +129,9 @@ func (r *reactor) park(q *request, wait time.Duration) {
 	empty, room := len(body), r.room()
 	r.begins = r.begins[:0]
 	for i, name := range r.names {
-		joined, e := r.join(c, cl, name, r.froms[i], pollPiece(body, room))
+		joined, _ := r.joinNth(c, cl, i, pollPiece(body, room))
 		var next uint64
-		body, next = r.appendPollItems(body, e.name, &joined)
+		body, next = r.appendPollItems(body, string(name), &joined)
 		r.begins = append(r.begins, next)
 	}
 	r.body = body
@@ -144,7 +145,7 @@ func (r *reactor) park(q *request, wait time.Duration) {
 
 // answerPoll answers a parked poll with a walk's publications.
 func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
-	if cl.flags&(isMany|isHTTP10|keepsAlive) == keepsAlive && !r.draining && cl.transport == overPoll {
+	if cl.flags&(isMany|isLatent|isHTTP10|keepsAlive) == keepsAlive && !r.draining && cl.transport == overPoll {
 		if w.bufs[formPoll] == nil { // the same for every poll of this channel alone
 			body := r.appendWalk(r.beginPoll(), w)
 			r.body = r.endPoll(body, []uint64{w.pubs[len(w.pubs)-1].Offset})
@@ -156,14 +157,8 @@ func (r *reactor) answerPoll(c netloop.ID, cl *client, e *entry, w *walk) {
 		r.loop.Resume(c)
 		return
 	}
-	r.offsets = r.offsets[:0]
-	for _, x := range r.channels(c, cl) {
-		at := r.position(c, cl, r.entries[x])
-		if r.entries[x] == e {
-			at = w.pubs[len(w.pubs)-1].Offset
-		}
-		r.offsets = append(r.offsets, at)
-	}
+	r.offsets = r.positions(r.offsets[:0], c, cl)
+	r.offsets[slices.Index(r.channels(c, cl), e.index)] = w.pubs[len(w.pubs)-1].Offset
 	r.body = r.endPoll(r.appendWalk(r.beginPoll(), w), r.offsets)
 	r.unpark(c, cl, r.body)
 }

@@ -8,6 +8,7 @@ import (
 	"encke/channel"
 	"encke/codes"
 	"encke/token"
+	"encke/wsframe"
 
 	"github.com/valyala/fasthttp"
 )
@@ -100,7 +101,8 @@ func (r *reactor) addOwn(q *request) bool {
 
 // wantsRaw says whether a request is for encke.raw, whose messages do not say of which channel they are.
 func wantsRaw(q *request) bool {
-	return bytes.Contains(headerList(&q.Header, "Sec-WebSocket-Protocol"), []byte("encke.raw"))
+	i, _, ok := wsframe.Choose(headerList(&q.Header, "Sec-WebSocket-Protocol"), subprotocols)
+	return ok && subprotocols[i] == "encke.raw"
 }
 
 func (r *reactor) checkNames(atLeast, most int) *codes.Error {

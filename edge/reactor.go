@@ -40,18 +40,16 @@ type reactor struct {
 	again    bool                              // one of them waits for its turn only
 	deferred []netloop.Mail                    // came while publications were fetched
 
-	lags       map[netloop.ID][]lag // subscriptions that are fed from history
-	chased     []netloop.Handle     // connections whose lagging subscriptions are looked at next
-	chasedHead int
-	spentTicks int // for how long output has spent its part of the budget
-	inputTicks int // and input
-	checked    int // the last entry that checkEntries has looked at
+	lags       map[netloop.ID][]lag  // subscriptions that are fed from history
+	chased     queue[netloop.Handle] // connections whose lagging subscriptions are looked at next
+	spentTicks int                   // for how long output has spent its part of the budget
+	inputTicks int                   // and input
+	checked    int                   // the last entry that checkEntries has looked at
 
 	entries     []*entry
 	freeEntries []uint32
 	byChannel   map[uint64]*entry
-	active      []*entry // those with something to fan out, from activeHead
-	activeHead  int
+	active      queue[*entry] // those with something to fan out
 	fetching    bool
 	draining    bool
 
@@ -88,6 +86,7 @@ const (
 	mailRevoked                       // end connections whose tokens have been revoked
 	mailEnd                           // To, N codes.Code: end this connection
 	mailAsk                           // Val func(*reactor): a question from outside
+	mailWoken                         // Val *woken: a channel that connections follow latently has been made
 )
 
 // reasonOf is the netloop.Reason under which connections ended for that code are counted.
@@ -118,6 +117,7 @@ func (r *reactor) Tick(now time.Time) {
 	r.relieve()
 	r.forgetPaces()
 	r.expire()
+	r.identities.age(r.now)
 	r.submitQueued()
 }
 
@@ -279,7 +279,7 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 		switch code {
 		case codes.GoingAway:
 			r.adviseStream(c, cl)
-		case codes.TokenExpired:
+		case codes.TokenExpired, codes.TokenRevoked, codes.Disconnected:
 			r.tellStream(c, cl, code)
 		}
 		if cl.flags&isChunked != 0 {
@@ -332,6 +332,10 @@ func (r *reactor) become(cl *client, t transport) {
 func (r *reactor) Mail(m netloop.Mail) {
 	if m.Kind == mailPublication {
 		r.arrived(m.N, m.Val.(*channel.Publication))
+		return
+	}
+	if m.Kind == mailWoken { // before what is published there
+		r.woken(m.Val.(*woken))
 		return
 	}
 	if r.fetching {

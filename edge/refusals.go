@@ -20,7 +20,6 @@ const refusalRate = 10
 
 // logRefusal logs who was refused and why. It is called with nothing secret.
 func (s *Server) logRefusal(from netip.Addr, code codes.Code, why error) {
-	s.figures.refusals.Add(1)
 	x := &s.refusals
 	x.mu.Lock()
 	_, say := x.pace.take(refusalRate, time.Now())

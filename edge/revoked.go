@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"encke/codes"
@@ -18,6 +19,7 @@ type revoked struct {
 	mu    sync.RWMutex
 	users map[string]revocation // guarded by mu
 	ids   map[string]revocation // guarded by mu
+	n     atomic.Int64          // of both, as of the last change
 }
 
 // revocation is remembered until the last of the tokens that it means is over.
@@ -33,18 +35,14 @@ const (
 	revokedFor = 24 * 60 * 60
 )
 
-// empty says whether nothing is revoked, which is the usual case.
-func (x *revoked) empty() bool {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return len(x.users)+len(x.ids) == 0
-}
-
-// has says whether a token is revoked. One that does not say when it was made counts as made before.
+// has says whether a token is revoked. One that does not say when it was made (0) counts as made before.
 func (x *revoked) has(c *token.Claims, now int64) bool {
+	if x.n.Load() == 0 { // the usual case
+		return false
+	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if r, there := x.users[c.Subject]; there && now < r.until && (c.IssuedAt == nil || c.IssuedAt.Unix() <= r.at) {
+	if r, there := x.users[c.Subject]; there && now < r.until && c.IssuedAt <= r.at {
 		return true
 	}
 	r, there := x.ids[c.ID]
@@ -66,12 +64,13 @@ func (x *revoked) add(user, id string, r revocation) bool {
 	} else {
 		x.ids[id] = r
 	}
+	x.n.Store(int64(len(x.users) + len(x.ids)))
 	return true
 }
 
 // sweep forgets what is over. Loop 0 calls it once a second.
 func (x *revoked) sweep(now int64) {
-	if x.empty() {
+	if x.n.Load() == 0 {
 		return
 	}
 	x.mu.Lock()
@@ -83,6 +82,7 @@ func (x *revoked) sweep(now int64) {
 			}
 		}
 	}
+	x.n.Store(int64(len(x.users) + len(x.ids)))
 }
 
 // serveRevoke takes POST /tokens/revoke: {"user":"42"} or {"id":"…"}, and "for", how long the tokens meant could still hold.
@@ -126,13 +126,9 @@ func (r *reactor) serveRevoke(q *request) {
 
 // endRevoked ends this loop's connections whose tokens have been revoked.
 func (r *reactor) endRevoked() {
-	var all []netloop.ID
-	for c, x := range r.identities.of {
-		if r.server.revoked.has(x.Claims, r.now/1000) {
-			all = append(all, c)
+	r.loop.Each(func(c netloop.ID) {
+		if x := r.identities.of(c); x.claims != nil && r.server.revoked.has(x.claims, r.now/1000) {
+			r.endAsked(netloop.Mail{To: r.loop.Handle(c), N: uint64(codes.TokenRevoked)})
 		}
-	}
-	for _, c := range all {
-		r.endAsked(netloop.Mail{To: r.loop.Handle(c), N: uint64(codes.TokenRevoked)})
-	}
+	})
 }

@@ -79,8 +79,9 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
-		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s),
+		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s), Latent: s.users,
 	})
+	s.users.wake = func(loop int, w *woken) { s.engine.Loops()[loop].Post(netloop.Mail{Kind: mailWoken, Val: w}) }
 	if s.proxies, err = parseProxies(config.ProxyFrom); err != nil {
 		return nil, err
 	}
@@ -100,6 +101,11 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	if s.verifiers, err = ants.NewPool(runtime.GOMAXPROCS(0), ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {
 		return nil, fmt.Errorf("cannot make the pool for tokens: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			s.tokens.Close()
+		}
+	}()
 	s.engine, err = netloop.New(netloop.Config{
 		Loops: config.Loops, Silence: config.PingInterval, HardLimit: config.MaxConnections + spareConnections,
 		New: func(l *netloop.Loop) netloop.Handler {

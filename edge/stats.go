@@ -52,7 +52,6 @@ type StatsMessages struct {
 	Shed         uint64 `json:"answers_shed"`
 	Inconsistent uint64 `json:"inconsistent"`
 	ByClients    uint64 `json:"published_by_clients"`
-	Refusals     uint64 `json:"tokens_refused"`
 }
 
 // StatsBytes count bytes since the start; Waiting is output that waits now.
@@ -94,10 +93,10 @@ func (s *Server) Stats() Stats {
 	out := Stats{
 		Uptime: time.Since(s.began).Seconds(), Epoch: s.store.Epoch().String(),
 		Connections: map[string]int64{"total": s.engine.Open()},
-		Channels:    StatsChannels{totals.Channels, totals.Subscriptions, totals.Publications, totals.Bytes},
+		Channels:    StatsChannels{totals.Channels, totals.Subscriptions + s.users.following.Load(), totals.Publications, totals.Bytes},
 		Messages: StatsMessages{Published: totals.Published, Repeated: totals.Repeated, Forgotten: totals.IDsForgotten, Replayed: f.replayed.Load(), Gaps: f.gaps.Load(),
 			Commands: f.commands.Load(), Requests: f.requests.Load(), Stalls: f.stalls.Load(), Shed: f.shed.Load(),
-			Inconsistent: f.inconsistent.Load(), ByClients: f.published.Load(), Refusals: f.refusals.Load()},
+			Inconsistent: f.inconsistent.Load(), ByClients: f.published.Load()},
 		Dropped: map[string]uint64{"length": totals.EvictedLength, "age": totals.EvictedAge,
 			"memory": totals.EvictedMemory, "deleted": totals.Deleted},
 		Skipped: map[string]uint64{},

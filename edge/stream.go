@@ -57,9 +57,9 @@ func (r *reactor) joinAll(c netloop.ID, cl *client) {
 	r.begins, r.later = r.begins[:0], r.later[:0]
 	r.missing = false
 	used, resumes := 0, false
-	for i, name := range r.names {
+	for i := range r.names {
 		limit := r.piece(cl, len(r.names), used)
-		joined, e := r.join(c, cl, name, r.froms[i], limit)
+		joined, e := r.joinNth(c, cl, i, limit)
 		r.begins = append(r.begins, joined.Begin)
 		r.missing = r.missing || joined.Missing()
 		resumes = resumes || r.froms[i].Kind != channel.FromNow

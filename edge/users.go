@@ -1,16 +1,12 @@
 package edge
 
 import (
-	"encoding/json"
 	"hash/maphash"
-	"slices"
-	"strconv"
 	"sync"
+	"sync/atomic"
 
-	"encke/codes"
-	"encke/longpoll"
+	"encke/channel"
 	"encke/netloop"
-	"encke/token"
 )
 
 // users are who is here: the users of tokens, with their connections on any transport. Any loop may call. A user whose last
@@ -19,12 +15,16 @@ import (
 type users struct {
 	// immutable
 	seed  maphash.Seed
-	grace int64 // milliseconds
+	grace int64                                  // milliseconds
+	told  func(id string, online bool, at int64) // whenever one comes or goes, in that order; under the shard's mutex
+	wake  func(loop int, w *woken)               // tells a loop that a channel which its connections follow is there now
 
 	shards [userShards]userShard
 
-	// owned by loop 0
-	swept int
+	// atomic
+	online    atomic.Int64
+	following atomic.Int64 // connections that follow a channel that is not there (latent.go)
+	now       atomic.Int64 // Unix time in milliseconds, as of the last sweep
 }
 
 const (
@@ -34,19 +34,31 @@ const (
 )
 
 type userShard struct {
-	mu sync.Mutex
-	by map[string]*user // guarded by mu
-	_  [40]byte         // keep the next shard off this cache line
+	mu     sync.Mutex
+	by     map[string]*user // guarded by mu
+	leaves queue[departure] // guarded by mu: who may have gone, when its grace is over
+	gone   queue[departure] // guarded by mu: who has, when it may be forgotten
+	_      [40]byte         // keep the next shard off this cache line
 }
 
-// user is one who is here, or was not long ago. It is guarded by its shard's mutex.
+// departure is when somebody was last seen. It counts only as long as that is true.
+type departure struct {
+	id   string
+	seen int64
+}
+
+// user is one who is here, or was not long ago. All but head is guarded by its shard's mutex.
 type user struct {
-	here []netloop.Handle // its connections
-	seen int64            // when it was last here, Unix time in milliseconds
+	here    handles // its connections; marked are those that follow its channel while that is not there
+	seen    int64   // when it was last here, Unix time in milliseconds; 0: never
+	online  bool
+	known   bool             // head is
+	channel *channel.Channel // its own, nil while that is not there
+	head    atomic.Uint64    // where its channel goes on when it is made
 }
 
 func newUsers(c *Config) *users {
-	u := &users{seed: maphash.MakeSeed(), grace: c.UserGrace.Milliseconds()}
+	u := &users{seed: maphash.MakeSeed(), grace: c.UserGrace.Milliseconds(), told: func(string, bool, int64) {}}
 	for i := range u.shards {
 		u.shards[i].by = map[string]*user{}
 	}
@@ -60,31 +72,59 @@ func (u *users) lock(id string) *userShard {
 	return s
 }
 
-// join notes a connection of a user; leave that it has gone.
-func (u *users) join(id string, h netloop.Handle, now int64) {
-	s := u.lock(id)
-	defer s.mu.Unlock()
+// enter returns a user, made where there is none.
+func (s *userShard) enter(id string) *user {
 	x := s.by[id]
 	if x == nil {
 		x = new(user)
 		s.by[id] = x
 	}
-	x.here, x.seen = append(x.here, h), now
+	return x
+}
+
+// arrive notes that a user is here now.
+func (u *users) arrive(id string, x *user, now int64) {
+	x.seen = now
+	if !x.online {
+		x.online = true
+		u.online.Add(1)
+		u.told(id, true, now)
+	}
+}
+
+// join notes a connection of a user; leave that it has gone.
+func (u *users) join(id string, h netloop.Handle, now int64) *user {
+	s := u.lock(id)
+	defer s.mu.Unlock()
+	x := s.enter(id)
+	x.here.add(h)
+	u.arrive(id, x, now)
+	return x
 }
 
 func (u *users) leave(id string, h netloop.Handle, now int64) {
 	s := u.lock(id)
 	defer s.mu.Unlock()
 	x := s.by[id]
-	if x == nil {
+	if x == nil || !x.here.remove(h) {
 		panic("BUG: a connection leaves a user who is not here")
 	}
-	i := slices.Index(x.here, h)
-	last := len(x.here) - 1
-	x.here[i] = x.here[last]
-	x.here, x.seen = x.here[:last], now
-	if last == 0 {
-		x.here = nil
+	if x.seen = now; x.here.len() == 0 {
+		s.leaves.push(departure{id, now})
+	}
+}
+
+// touch notes that a user was here just now, by a request that leaves no connection of its own behind.
+func (u *users) touch(id string, now int64) {
+	s := u.lock(id)
+	defer s.mu.Unlock()
+	x := s.enter(id)
+	if x.seen == now && x.online {
+		return
+	}
+	u.arrive(id, x, now)
+	if x.here.len() == 0 {
+		s.leaves.push(departure{id, now})
 	}
 }
 
@@ -96,19 +136,8 @@ func (u *users) many(id string, most int) bool {
 	}
 	s := u.lock(id)
 	defer s.mu.Unlock()
-	return s.by[id] != nil && len(s.by[id].here) >= most
-}
-
-// touch notes that a user was here just now, by a request that leaves no connection of its own behind.
-func (u *users) touch(id string, now int64) {
-	s := u.lock(id)
-	defer s.mu.Unlock()
 	x := s.by[id]
-	if x == nil {
-		x = new(user)
-		s.by[id] = x
-	}
-	x.seen = now
+	return x != nil && x.here.len() >= most
 }
 
 // userState is what is answered of a user.
@@ -124,11 +153,11 @@ func (u *users) state(id string, now int64) userState {
 	defer s.mu.Unlock()
 	out := userState{User: id}
 	x := s.by[id]
-	if x == nil {
+	if x == nil || x.seen == 0 {
 		return out
 	}
 	seen := x.seen
-	if out.Connections = len(x.here); out.Connections > 0 {
+	if out.Connections = x.here.len(); out.Connections > 0 {
 		seen = now
 	}
 	out.Online = now-seen < u.grace || out.Connections > 0
@@ -137,132 +166,49 @@ func (u *users) state(id string, now int64) userState {
 }
 
 // connections returns a user's connections.
-func (u *users) connections(id string) []netloop.Handle {
+func (u *users) connections(id string) (all []netloop.Handle) {
 	s := u.lock(id)
 	defer s.mu.Unlock()
 	if x := s.by[id]; x != nil {
-		return slices.Clone(x.here)
+		x.here.all(func(h *netloop.Handle) { all = append(all, *h&^marked) })
 	}
-	return nil
+	return all
 }
 
-// count returns how many users have a connection.
-func (u *users) count() (n int) {
+// sweep notes who has gone, and forgets those who have been away for long. Loop 0 calls it at every tick.
+func (u *users) sweep(now int64) {
+	u.now.Store(now)
 	for i := range u.shards {
 		s := &u.shards[i]
 		s.mu.Lock()
-		for _, x := range s.by {
-			if len(x.here) > 0 {
-				n++
+		for s.leaves.len() > 0 && now-s.leaves.front().seen >= u.grace {
+			u.depart(s, s.leaves.pop())
+		}
+		for s.gone.len() > 0 && now-s.gone.front().seen >= max(userMemory, u.grace) {
+			d := s.gone.pop()
+			if x := s.by[d.id]; x != nil && x.seen == d.seen {
+				s.forget(d.id, x)
 			}
 		}
 		s.mu.Unlock()
 	}
-	return n
 }
 
-// sweep forgets those of one shard who have been away for long. Loop 0 calls it at every tick.
-func (u *users) sweep(now int64) {
-	u.swept = (u.swept + 1) % userShards
-	s := &u.shards[u.swept]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, x := range s.by {
-		if len(x.here) == 0 && now-x.seen > max(userMemory, u.grace) {
-			delete(s.by, id)
-		}
-	}
-}
-
-// serveUsers serves /users, /users/{id} and /users/{id}/connections of the backend.
-func (r *reactor) serveUsers(q *request, path string) {
-	if path == "" {
-		r.only(q, "POST, OPTIONS", r.serveUserStates)
+// depart notes that the grace of somebody who had left is over, unless it has come back.
+func (u *users) depart(s *userShard, d departure) {
+	x := s.by[d.id]
+	if x == nil || x.seen != d.seen || x.here.len() > 0 || !x.online {
 		return
 	}
-	raw, connections := cutSuffix(path[1:], "/connections")
-	name, ok := unescape([]byte(raw), false)
-	id := string(name)
-	switch {
-	case !ok || !token.CheckUser(id):
-		r.fail(q, codes.New(codes.BadUser, quoted([]byte(raw))))
-	case connections:
-		r.only(q, "DELETE, OPTIONS", func(q *request) { r.disconnectUser(q, id) })
-	case string(q.Header.Method()) == "POST":
-		r.push(q, []byte(token.UserChannel(id)))
-	default:
-		r.only(q, "GET, HEAD, POST, OPTIONS", func(q *request) { r.answerAs(q, r.server.users.state(id, r.now)) })
-	}
+	x.online = false
+	u.online.Add(-1)
+	u.told(d.id, false, d.seen)
+	s.gone.push(d)
 }
 
-func cutSuffix(s, suffix string) (string, bool) {
-	if len(s) > len(suffix) && s[len(s)-len(suffix):] == suffix {
-		return s[:len(s)-len(suffix)], true
+// forget drops a user of whom nothing is to be known any more.
+func (s *userShard) forget(id string, x *user) {
+	if x.channel == nil && !x.online && x.here.len() == 0 {
+		delete(s.by, id)
 	}
-	return s, false
-}
-
-// answerAs answers with a value as JSON.
-func (r *reactor) answerAs(q *request, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	r.answerJSON(q, 200, body)
-}
-
-// maxStates is how many users one request may ask about.
-const maxStates = 10000
-
-// serveUserStates answers for many users at once.
-func (r *reactor) serveUserStates(q *request) {
-	var ask struct {
-		Users []string `json:"users"`
-	}
-	if err := json.Unmarshal(q.Body(), &ask); err != nil {
-		r.fail(q, jsonError(err, codes.BadMessage))
-		return
-	}
-	if len(ask.Users) > maxStates {
-		r.fail(q, codes.New(codes.BadLimit, "users names more than "+strconv.Itoa(maxStates)))
-		return
-	}
-	out := struct {
-		Users []userState `json:"users"`
-	}{Users: make([]userState, 0, len(ask.Users))}
-	for _, id := range ask.Users {
-		if !token.CheckUser(id) {
-			r.fail(q, codes.New(codes.BadUser, quoted([]byte(id))))
-			return
-		}
-		out.Users = append(out.Users, r.server.users.state(id, r.now))
-	}
-	r.answerAs(q, out)
-}
-
-// disconnectUser ends a user's connections.
-func (r *reactor) disconnectUser(q *request, id string) {
-	all := r.server.users.connections(id)
-	for _, h := range all {
-		r.server.engine.Loops()[h.Loop()].Post(netloop.Mail{To: h, Kind: mailEnd, N: uint64(codes.Disconnected)})
-	}
-	r.answer(q, longpoll.Response{Status: 200, Type: "application/json", Body: []byte(`{"disconnected":` + strconv.Itoa(len(all)) + `}`)})
-}
-
-// endAsked ends a connection because somebody outside of its loop asked for it.
-func (r *reactor) endAsked(m netloop.Mail) {
-	c, ok := r.loop.Resolve(m.To)
-	if !ok {
-		return
-	}
-	cl, code := r.clients.at(c), codes.Code(m.N)
-	if cl.transport == overPoll {
-		r.release(c, cl)
-		r.refuse(c, cl, codes.New(code, ""))
-		return
-	}
-	if cl.transport == overSSE || cl.transport == overStream {
-		r.tellStream(c, cl, code)
-	}
-	r.end(c, cl, code)
 }

@@ -34,7 +34,7 @@ func (r *reactor) serveWS(q *request) {
 	r.switched(q, t, hs)
 	r.becomeUser(q.c, r.claims, true)
 	for i, name := range r.names {
-		if !r.subscribe(q.c, q.cl, nil, name, r.froms[i]) {
+		if !r.subscribe(q.c, q.cl, nil, name, r.froms[i], r.isOwn(i)) {
 			return
 		}
 	}

@@ -62,12 +62,14 @@ type Counts struct {
 	Sends      atomic.Uint64 // send(2) calls
 	Shorts     atomic.Uint64 // sends that the kernel did not take whole
 	Waiting    atomic.Int64  // bytes of output waiting now
-	Held       atomic.Int64  // bytes of memory that this takes: what many wait for counts once
-	Untaken    atomic.Int64  // bytes of memory that input takes which handlers have not taken
 	Turns      atomic.Uint64
 	AcceptHalt atomic.Uint64 // times that accepting stopped for want of descriptors or at the connection limit
 	Closed     [NumReasons]atomic.Uint64
-	_          [64]byte // keep the next loop's counts off this cache line
+	_          [64]byte // others read what follows at each publication and accept: keep it off the lines that change all the time
+
+	Held    atomic.Int64 // bytes of memory that waiting output takes: what many wait for counts once
+	Untaken atomic.Int64 // bytes of memory that input takes which handlers have not taken
+	_       [64]byte     // nor is the next loop's on it
 }
 
 // epoll data: the slot index and the low 31 bits of its generation, or a mark for the loop's own descriptors.

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -11,12 +12,19 @@ func Issue(secret []byte, user string, channels Grants, now time.Time, holds tim
 	if _, err := secretKey(secret); err != nil {
 		return "", err
 	}
-	c := &Claims{Subject: user, Channels: channels, IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(holds))}
-	if err := c.Validate(); err != nil {
+	p := &payload{Subject: user, IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(holds))}
+	if err := p.Validate(); err != nil {
 		return "", err
 	}
-	if err := c.Channels.check(); err != nil {
+	if err := channels.check(); err != nil {
 		return "", err
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(secret)
+	if len(channels) > 0 {
+		text, err := json.Marshal(channels)
+		if err != nil {
+			return "", err
+		}
+		p.Channels = text
+	}
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, p).SignedString(secret)
 }

@@ -54,7 +54,7 @@ func Accept(dst []byte, r Request, o Options, extra []byte) ([]byte, Handshake, 
 	var deflate offer
 	ok := true
 	if len(r.Protocols) > 0 {
-		h.Protocol, h.Named, ok = choose(r.Protocols, o.Protocols)
+		h.Protocol, h.Named, ok = Choose(r.Protocols, o.Protocols)
 	}
 	if len(r.Extensions) > 0 && ok {
 		deflate, h.Deflate, ok = negotiate(r.Extensions)
@@ -113,9 +113,9 @@ func validKey(key []byte) bool {
 	return err == nil && n == 16
 }
 
-// choose returns the first of the client's subprotocols (RFC 6455 section 4.2.1, 8) that the server speaks. When there
+// Choose returns the first of the client's subprotocols (RFC 6455 section 4.2.1, 8) that the server speaks. When there
 // is none the answer names none and the client decides (section 4.2.2, 5). ok is false when the header is malformed.
-func choose(header []byte, spoken []string) (index int, named, ok bool) {
+func Choose(header []byte, spoken []string) (index int, named, ok bool) {
 	s := scanner{header}
 	elements := 0
 	for ; s.element(); elements++ {
