@@ -16,6 +16,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/longpoll":        "encke/codes encke/netloop",
 		"encke/channel":         "encke/codes",
 		"encke/token":           "encke/channel encke/codes",
+		"encke/webhook":         "",
 		"encke/page":            "",
 		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/netloop encke/token encke/wsframe",
 		"encke/tools/doctor":    "",

@@ -1,0 +1,55 @@
+package webhook
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxAnswer is how many bytes of a backend's answer are read.
+	maxAnswer = 64 << 10
+	// maxText is how many bytes of somebody else's text are passed on: a reason, an error.
+	maxText = 200
+	// agent is the User-Agent of every request.
+	agent = "encke"
+)
+
+// target reads the address that requests go to. Its errors never show the address: people put keys into paths and queries.
+func target(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, errors.New("cannot use the URL of a webhook: it cannot be parsed")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New("cannot use the URL of a webhook: http://host or https://host is wanted")
+	case u.User != nil:
+		return nil, errors.New("cannot use the URL of a webhook: no user and password are allowed in it, requests are signed")
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+// checkSecret returns a copy of a secret that is long enough.
+func checkSecret(secret []byte) ([]byte, error) {
+	if len(secret) < leastSecret {
+		return nil, fmt.Errorf("cannot use the secret of a webhook: at least %d bytes are needed, it has %d", leastSecret, len(secret))
+	}
+	return bytes.Clone(secret), nil
+}
+
+// cut shortens text to maxText bytes of valid UTF-8.
+func cut(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= maxText {
+		return text
+	}
+	n := maxText
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
