@@ -15,6 +15,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/wsframe":         "encke/codes",
 		"encke/longpoll":        "encke/codes encke/netloop",
 		"encke/channel":         "encke/codes",
+		"encke/mailbox":         "encke/codes",
+		"encke/presence":        "",
 		"encke/token":           "encke/channel encke/codes",
 		"encke/webhook":         "",
 		"encke/page":            "",

@@ -1,0 +1,30 @@
+package presence
+
+// Totals are figures over all channels.
+type Totals struct {
+	Channels    int64 // with a record
+	Members     int64 // a user counts once for each of its channels
+	Connections int64 // likewise
+	Bytes       int64 // of memory, estimated; ids and infos count in each channel even when they are shared
+
+	// since the start
+	Published uint64 // events
+	Refused   uint64 // events that Publish did not take
+}
+
+// Totals returns the figures. They are read one after the other: while others work, they need not fit each other.
+func (b *Book) Totals() Totals {
+	var t Totals
+	for i := range b.shards {
+		sh := &b.shards[i]
+		sh.mu.RLock()
+		t.Channels += int64(len(sh.byName))
+		sh.mu.RUnlock()
+		t.Members += sh.members.Load()
+		t.Connections += sh.connections.Load()
+		t.Bytes += sh.bytes.Load() + sh.agenda.bytes()
+		t.Published += sh.published.Load()
+		t.Refused += sh.refused.Load()
+	}
+	return t
+}
