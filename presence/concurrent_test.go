@@ -183,6 +183,9 @@ func TestRemovalInBetween(t *testing.T) {
 	if again == ch || b.shard("a").find("a") != again {
 		t.Error("removed twice")
 	}
+	if b.shard("a").make("a", Members) != again {
+		t.Error("made twice")
+	}
 }
 
 // TestHeadOfNoRecord: between the moment there is no record and the moment the head is read, none can be made.
