@@ -13,13 +13,13 @@ import (
 
 // identities are who the clients of a loop are, by the tokens that they came with. All of it is owned by the loop.
 type identities struct {
-	chunks   []*[clientChunk]identity               // by connection, as clients; nil where none came with a token
-	verified [2]map[[sha256.Size]byte]*token.Claims // by hash, tokens of this minute and of the last
-	verdicts map[netloop.Handle]verdict             // of tokens that were verified outside of the loop
-	ends     expiries                               // when connections' tokens are over
-	queue    queue[queued]                          // tokens that wait for the pool
-	number   int                                    // connections that came with a token
-	aged     int64                                  // when verified was last aged, Unix time in milliseconds
+	chunks   []*[identityChunk]identity     // by connection; nil where none came with a token
+	verified [2]map[tokenHash]*token.Claims // by hash, tokens of this minute and of the last
+	verdicts map[netloop.Handle]verdict     // of tokens that were verified outside of the loop
+	ends     expiries                       // when connections' tokens are over
+	queue    queue[queued]                  // tokens that wait for the pool
+	number   int                            // connections that came with a token
+	aged     int64                          // when verified was last aged, Unix time in milliseconds
 }
 
 // identity is who a connection is; the zero value is one without a token.
@@ -29,6 +29,14 @@ type identity struct {
 	ends   int64 // of its only entry in ends that counts, Unix time in milliseconds; 0: none
 }
 
+// tokenHash stands for a token: half of its SHA-256, of which nobody can make two alike or one that fits another.
+type tokenHash [sha256.Size / 2]byte
+
+func hashToken(text []byte) tokenHash {
+	sum := sha256.Sum256(text)
+	return tokenHash(sum[:])
+}
+
 // verdict is what became of a token.
 type verdict struct {
 	claims *token.Claims
@@ -36,29 +44,32 @@ type verdict struct {
 }
 
 func newIdentities() identities {
-	return identities{verified: [2]map[[sha256.Size]byte]*token.Claims{{}, {}}, verdicts: map[netloop.Handle]verdict{}}
+	return identities{verified: [2]map[tokenHash]*token.Claims{{}, {}}, verdicts: map[netloop.Handle]verdict{}}
 }
 
 // of returns who a connection is; what it points to is not to be changed.
 func (x *identities) of(c netloop.ID) *identity {
-	if i := int(c / clientChunk); i < len(x.chunks) && x.chunks[i] != nil {
-		return &x.chunks[i][c%clientChunk]
+	if i := int(c / identityChunk); i < len(x.chunks) && x.chunks[i] != nil {
+		return &x.chunks[i][c%identityChunk]
 	}
 	return &nobody
 }
 
 var nobody identity
 
+// identityChunk is smaller than clientChunk: these have pointers, and the collector looks at all of a chunk.
+const identityChunk = 512
+
 // place returns where it is kept who a connection is.
 func (x *identities) place(c netloop.ID) *identity {
-	i := int(c / clientChunk)
+	i := int(c / identityChunk)
 	for i >= len(x.chunks) {
 		x.chunks = append(x.chunks, nil)
 	}
 	if x.chunks[i] == nil {
-		x.chunks[i] = new([clientChunk]identity)
+		x.chunks[i] = new([identityChunk]identity)
 	}
-	return &x.chunks[i][c%clientChunk]
+	return &x.chunks[i][c%identityChunk]
 }
 
 const (
@@ -72,7 +83,7 @@ const (
 // remember keeps what a token says that is right.
 func (x *identities) remember(text []byte, c *token.Claims) {
 	if len(x.verified[0])+len(x.verified[1]) < rememberedTokens {
-		x.verified[0][sha256.Sum256(text)] = c
+		x.verified[0][hashToken(text)] = c
 	}
 }
 
@@ -83,13 +94,13 @@ func (x *identities) age(now int64) {
 	}
 	x.aged = now
 	if len(x.verified[0])+len(x.verified[1]) > 0 {
-		x.verified = [2]map[[sha256.Size]byte]*token.Claims{{}, x.verified[0]}
+		x.verified = [2]map[tokenHash]*token.Claims{{}, x.verified[0]}
 	}
 }
 
 // known returns what a token says that was verified lately.
 func (x *identities) known(text []byte, now int64) *token.Claims {
-	hash := sha256.Sum256(text)
+	hash := hashToken(text)
 	c := x.verified[0][hash]
 	if c == nil {
 		c = x.verified[1][hash]

@@ -45,8 +45,8 @@ func (x *revoked) has(c *token.Claims, now int64) bool {
 	if r, there := x.users[c.Subject]; there && now < r.until && c.IssuedAt <= r.at {
 		return true
 	}
-	r, there := x.ids[c.ID]
-	return there && c.ID != "" && now < r.until
+	r, there := x.ids[c.ID()]
+	return there && c.ID() != "" && now < r.until
 }
 
 // add revokes; it says false when no more can be remembered.

@@ -54,6 +54,7 @@ type Server struct {
 	// owned by loop 0
 	statsAt   int64
 	statsSent string
+	leftover  leftover
 }
 
 // New makes a server that does not listen yet.
@@ -74,7 +75,8 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config)}
+	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
+		leftover: newLeftover()}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
@@ -216,6 +218,7 @@ func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
 	s.budget.look(s, now)
 	s.users.sweep(now)
+	s.giveBack(now)
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)

@@ -14,12 +14,33 @@ import (
 // Claims are what a verified token says. They are immutable, and shared by all who came with the same token. There may be as many
 // as connections, so they are small.
 type Claims struct {
-	Subject  string          // the user
-	ID       string          // of the token, by which it can be revoked; may be empty
-	Expires  int64           // Unix time in milliseconds
-	IssuedAt int64           // Unix time in seconds, 0 when the token does not say
-	Channels *Grants         // nil: none
-	Info     json.RawMessage // shown to those who see the user's presence; nil: none
+	Subject  string  // the user
+	Expires  int64   // Unix time in milliseconds
+	IssuedAt int64   // Unix time in seconds, 0 when the token does not say
+	Channels *Grants // nil: none
+	rare     *rare   // nil: neither of them
+}
+
+// rare is what most tokens do not say.
+type rare struct {
+	id   string
+	info json.RawMessage
+}
+
+// ID returns the token's own id, by which it can be revoked; it may be empty.
+func (c *Claims) ID() string {
+	if c.rare == nil {
+		return ""
+	}
+	return c.rare.id
+}
+
+// Info returns what is shown to those who see the user's presence: JSON, nil when there is nothing.
+func (c *Claims) Info() []byte {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.info
 }
 
 // May says whether the claims give a right in a channel. A user may always read its own channel, user:{sub}.
@@ -95,7 +116,13 @@ func (p *payload) Validate() error {
 
 // claims returns what a payload says, its grants being read already.
 func (p *payload) claims(channels *Grants) *Claims {
-	c := &Claims{Subject: p.Subject, ID: p.ID, Expires: p.Expires.UnixMilli(), Channels: channels, Info: p.Info}
+	c := &Claims{Subject: p.Subject, Expires: p.Expires.UnixMilli(), Channels: channels}
+	if string(p.Info) == "null" {
+		p.Info = nil
+	}
+	if p.ID != "" || len(p.Info) > 0 {
+		c.rare = &rare{p.ID, p.Info}
+	}
 	if p.IssuedAt != nil {
 		c.IssuedAt = p.IssuedAt.Unix()
 	}
