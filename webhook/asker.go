@@ -119,7 +119,7 @@ func (c *AskConfig) complete() error {
 func newClient(u *url.URL, c *AskConfig) *fasthttp.HostClient {
 	d := newDialer(u, c)
 	return &fasthttp.HostClient{
-		Addr:                      fasthttp.AddMissingPort(u.Host, d.tls != nil),
+		Addr:                      hostPort(u),
 		IsTLS:                     d.tls != nil,
 		Name:                      agent,
 		DialTimeout:               d.dial,

@@ -219,6 +219,19 @@ func TestLargestAnswer(t *testing.T) {
 	}
 }
 
+// TestInterimAnswers are passed over (RFC 9110 section 15.2), and not taken for the answer to the next question.
+func TestInterimAnswers(t *testing.T) {
+	a, _ := newAsker(t, newBackend(t, still, func(n int, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(103)
+		text(200, fmt.Sprintf(`{"allow":%v}`, n%2 == 0))(n, w, nil)
+	}), nil)
+	for i := range 4 {
+		if answer, err := a.Ask(connect); err != nil || answer.Allow != (i%2 == 1) {
+			t.Error(i, answer, err)
+		}
+	}
+}
+
 // TestNobodyThere: a refused connection.
 func TestNobodyThere(t *testing.T) {
 	b := newBackend(t, still, status(204))

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -32,6 +33,15 @@ func newDialer(u *url.URL, c *AskConfig) *dialer {
 		}
 	}
 	return d
+}
+
+// hostPort returns the address to connect to.
+func hostPort(u *url.URL) string {
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 }
 
 // dial connects within a time, 0 for the dialer's own, TLS handshake included. It is fasthttp's DialFuncWithTimeout.

@@ -175,9 +175,27 @@ func TestConnIsLookedAt(t *testing.T) {
 			if _, err := io.WriteString(client, "again"); err != c.want {
 				t.Errorf("%s, %s: %v, want %v", c.name, scheme, err, c.want)
 			}
+			if c.want == nil { // an answer before the end of a question is no reason to stop in its middle
+				_, _ = io.WriteString(server, "early")
+				if _, err := io.WriteString(client, "and again"); err != nil {
+					t.Errorf("%s, %s, in the middle: %v", c.name, scheme, err)
+				}
+			}
 			client.Close()
 			server.Close()
 			l.Close()
+		}
+	}
+}
+
+func TestHostPort(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://a": "a:80", "https://a/b": "a:443", "http://a:1": "a:1", "https://a:": "a:443",
+		"http://[::1]": "[::1]:80", "https://[::1]:1": "[::1]:1",
+	} {
+		a, err := NewAsker(AskConfig{URL: address, Secret: secret})
+		if err != nil || a.client.Addr != want {
+			t.Errorf("%s: %v, %v", address, a.client.Addr, err)
 		}
 	}
 }
