@@ -20,7 +20,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"encke/token":           "encke/channel encke/codes",
 		"encke/webhook":         "",
 		"encke/page":            "",
-		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/netloop encke/token encke/wsframe",
+		"encke/edge":            "encke/bitset encke/channel encke/codes encke/longpoll encke/mailbox encke/netloop encke/presence encke/token encke/webhook encke/wsframe",
 		"encke/tools/doctor":    "",
 		"encke/cmd/encke":       "encke/edge encke/page encke/token encke/tools/doctor",
 		"encke/bench/report":    "",

@@ -10,17 +10,18 @@ import (
 // Config is what a Store is made from.
 type Config struct {
 	Epoch      Epoch
-	Length     int    // publications kept in a channel; 0 keeps none
-	Age        int64  // for how many milliseconds they are kept; 0 is no limit
-	Slow       Slow   // what becomes of subscribers that are too slow
-	Rules      []Rule // channels for which these three are otherwise; the first that fits counts
-	Memory     int64  // bytes kept over all channels; 0 is no limit
-	IDAge      int64  // for how many milliseconds message ids are remembered; 0: not at all
-	IDMemory   int64  // bytes of them over all channels; beyond it the oldest are forgotten
-	Loops      int    // how many loops there are, at most 64
-	MaxMessage int    // bytes of data a message may have; 0 is no limit
-	Sink       Sink   // nil when nobody subscribes
-	Latent     Latent // nil: no channel is
+	Length     int     // publications kept in a channel; 0 keeps none
+	Age        int64   // for how many milliseconds they are kept; 0 is no limit
+	Slow       Slow    // what becomes of subscribers that are too slow
+	Rules      []Rule  // channels for which these three are otherwise; the first that fits counts
+	Memory     int64   // bytes kept over all channels; 0 is no limit
+	IDAge      int64   // for how many milliseconds message ids are remembered; 0: not at all
+	IDMemory   int64   // bytes of them over all channels; beyond it the oldest are forgotten
+	Loops      int     // how many loops there are, at most 64
+	MaxMessage int     // bytes of data a message may have; 0 is no limit
+	Sink       Sink    // nil when nobody subscribes
+	Latent     Latent  // nil: no channel is
+	Watcher    Watcher // nil: nobody wants to know
 }
 
 // Sink receives publications for loops. Both methods are called under a channel's lock and must neither block nor call
@@ -30,6 +31,13 @@ type Sink interface {
 	Busy(loops uint64) bool
 	// Deliver is called once for each interested loop, in offset order within the channel.
 	Deliver(loop int, ch *Channel, p *Publication)
+}
+
+// Watcher is told when a channel gets its first subscriber and when it loses its last, in that order. Both methods are called
+// under the channel's lock and must neither block nor call back into the Store.
+type Watcher interface {
+	Occupied(name string, now int64)
+	Vacated(name string, now int64)
 }
 
 // Latent knows of channels that have subscribers although they are not in the store. Its methods are called under the lock of a

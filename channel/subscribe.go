@@ -59,6 +59,9 @@ func (s *Store) Subscribe(name []byte, loop int, from From, limit Limit, now int
 	}
 	ch := s.enter(name)
 	ch.join(loop, s.conf.Loops)
+	if ch.subs == 1 && s.conf.Watcher != nil {
+		s.conf.Watcher.Occupied(ch.name, now)
+	}
 	ch.shard.subscriptions.Add(1)
 	joined := s.since(ch, ch.head, from, limit, now, replay)
 	ch.mu.Unlock()
@@ -104,6 +107,9 @@ func (s *Store) Unsubscribe(ch *Channel, loop int, now int64) {
 	s.checkLoop(loop)
 	ch.mu.Lock()
 	ch.leave(loop)
+	if ch.subs == 0 && s.conf.Watcher != nil {
+		s.conf.Watcher.Vacated(ch.name, now)
+	}
 	ch.mu.Unlock()
 	ch.shard.subscriptions.Add(-1)
 }

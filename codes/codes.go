@@ -35,6 +35,8 @@ const (
 	TooManyChannels
 	UnknownChannel
 	ReservedChannel
+	ChannelFull
+	NoPresence
 	BadSince
 	BadWait
 	BadLimit
@@ -44,6 +46,8 @@ const (
 	MessageTooLarge
 	BadID
 	BadTTL
+	BadMailbox
+	BadAck
 	IDReused
 	Conflict
 
@@ -61,6 +65,7 @@ const (
 	BadKey
 	BadUser
 	Disconnected
+	HookFailed
 
 	Normal
 	GoingAway
@@ -113,6 +118,8 @@ var table = [numCodes]entry{
 	TooManyChannels:   {"too_many_channels", 400, 4102, "more channels than --max-channels allows for one connection"},
 	UnknownChannel:    {"unknown_channel", 404, 0, "there is no such channel: nobody is subscribed and nothing is kept"},
 	ReservedChannel:   {"reserved_channel", 403, 0, "names that begin with $ belong to the server"},
+	ChannelFull:       {"channel_full", 403, 4113, "this channel has as many subscribers as its rule allows (max-subscribers)"},
+	NoPresence:        {"no_presence", 404, 4114, "it is not kept who is in this channel; see presence in its rule"},
 	BadSince:          {"bad_since", 400, 4103, "since is a list of positions, one for each channel, in the same order"},
 	BadWait:           {"bad_wait", 400, 0, "wait is a time from 0 to 60s"},
 	BadLimit:          {"bad_limit", 400, 0, "limit is a number from 1 to 1000"},
@@ -122,6 +129,8 @@ var table = [numCodes]entry{
 	MessageTooLarge:   {"message_too_large", 413, 0, "the message is longer than --max-message-size"},
 	BadID:             {"bad_id", 400, 0, "a message id is 1 to 128 printable ASCII characters"},
 	BadTTL:            {"bad_ttl", 400, 0, "a ttl is a time above 0: seconds, or a number with a unit (30s, 500ms)"},
+	BadMailbox:        {"bad_mailbox", 400, 0, "mailbox is off, away or always, for a message to a user"},
+	BadAck:            {"bad_ack", 400, 4116, "a user acknowledges a letter by its number: all up to mail, or those of only"},
 	IDReused:          {"id_reused", 409, 0, "this id was given to another message of this channel"},
 	Conflict:          {"conflict", 412, 0, "the channel is not at the expected position"},
 	BadHandshake:      {"bad_handshake", 400, 0, "this is no WebSocket handshake: Upgrade, Connection or Sec-WebSocket-Key is missing or malformed"},
@@ -138,6 +147,8 @@ var table = [numCodes]entry{
 	BadKey:            {"bad_key", 401, 0, "this needs a backend key: Authorization: Bearer …"},
 	BadUser:           {"bad_user", 400, 0, "a user's id is 1 to 120 of A-Z a-z 0-9 _ - . : @ = ~ $ + !"},
 	Disconnected:      {"disconnected", 403, 4110, "the site has ended this connection"},
+
+	HookFailed: {"hook_failed", 503, 4115, "the site's backend has to be asked and does not answer; try again later"},
 
 	Normal:          {"normal", 0, 1000, "the end was asked for"},
 	GoingAway:       {"going_away", 503, 1001, "the server is shutting down; come back with your position"},

@@ -71,9 +71,14 @@ func (r *reactor) serveReady(q *request) {
 func (r *reactor) serveChannel(q *request) {
 	raw := q.path[len("/channels/"):]
 	raw, history := bytes.CutSuffix(raw, []byte("/history"))
+	raw, members := bytes.CutSuffix(raw, []byte("/presence"))
 	name, ok := unescape(raw, false)
 	if code := channel.CheckName(name); !ok || code != codes.None {
 		r.fail(q, codes.New(codes.BadChannel, quoted(raw)))
+		return
+	}
+	if members {
+		r.only(q, "GET, HEAD, OPTIONS", func(q *request) { r.serveMembers(q, name) })
 		return
 	}
 	if history {
@@ -114,10 +119,15 @@ func (r *reactor) push(q *request, name []byte) {
 		r.fail(q, err)
 		return
 	}
-	res, err := r.publish(name, &m)
+	keep, bad := parseKeeping(q.Header.Peek("Encke-Mailbox"))
+	if bad != nil {
+		r.fail(q, bad)
+		return
+	}
+	res, err := r.send(name, &m, keep)
 	switch {
 	case err == nil:
-		r.body = appendResult(r.body[:0], name, r.server.store.Epoch(), res)
+		r.body = res.append(r.body[:0], name, r.server.store.Epoch())
 		r.answerJSON(q, pushStatus(res.Subscribers), r.body)
 	case err.Code == codes.Overloaded && r.stall(q):
 	default:
@@ -147,6 +157,9 @@ func pushStatus(subscribers int) int {
 func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *codes.Error) {
 	if channel.Reserved(name) {
 		return channel.Result{}, codes.New(codes.ReservedChannel, "")
+	}
+	if most := r.server.policy(name).message; most > 0 && len(m.Data) > most {
+		return channel.Result{}, codes.New(codes.MessageTooLarge, "this channel takes "+strconv.Itoa(most)+" bytes")
 	}
 	res, err := r.server.store.Publish(name, m, r.now)
 	if err == nil && !res.Repeated {

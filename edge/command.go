@@ -8,7 +8,7 @@ import (
 	"encke/channel"
 	"encke/codes"
 	"encke/netloop"
-	"encke/token"
+	"encke/webhook"
 
 	"github.com/gobwas/ws"
 )
@@ -23,17 +23,28 @@ type command struct {
 	Unsubscribe *struct {
 		Channel string `json:"channel"`
 	} `json:"unsubscribe"`
-	Publish *struct {
-		Channel   string          `json:"channel"`
-		Event     string          `json:"event"`
-		Echo      *bool           `json:"echo"`
-		MessageID string          `json:"message_id"`
-		Data      json.RawMessage `json:"data"`
-	} `json:"publish"`
+	Publish *publishCommand `json:"publish"`
 	Refresh *struct {
 		Token string `json:"token"`
 	} `json:"refresh"`
+	Presence *struct {
+		Channel string `json:"channel"`
+		Counts  bool   `json:"counts"`
+	} `json:"presence"`
+	Ack *struct {
+		Mail uint64   `json:"mail"` // this letter and all before it
+		Only []uint64 `json:"only"` // these
+	} `json:"ack"`
 	Ping *struct{} `json:"ping"`
+}
+
+// publishCommand is a client's message.
+type publishCommand struct {
+	Channel   string          `json:"channel"`
+	Event     string          `json:"event"`
+	Echo      *bool           `json:"echo"`
+	MessageID string          `json:"message_id"`
+	Data      json.RawMessage `json:"data"`
 }
 
 // maxID is the longest id that is repeated, in bytes of JSON.
@@ -51,7 +62,7 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 		return
 	}
 	n := 0
-	for _, there := range []bool{cmd.Subscribe != nil, cmd.Unsubscribe != nil, cmd.Publish != nil, cmd.Refresh != nil, cmd.Ping != nil} {
+	for _, there := range []bool{cmd.Subscribe != nil, cmd.Unsubscribe != nil, cmd.Publish != nil, cmd.Refresh != nil, cmd.Presence != nil, cmd.Ack != nil, cmd.Ping != nil} {
 		if there {
 			n++
 		}
@@ -64,6 +75,10 @@ func (r *reactor) command(c netloop.ID, cl *client, text []byte) {
 		r.reply(c, cl, cmd.ID, r.appendPong)
 	case cmd.Publish != nil:
 		r.commandPublish(c, cl, &cmd)
+	case cmd.Ack != nil:
+		r.commandAck(c, cl, &cmd)
+	case cmd.Presence != nil:
+		r.commandPresence(c, cl, &cmd)
 	case cmd.Refresh != nil:
 		r.commandRefresh(c, cl, &cmd)
 	case cmd.Subscribe != nil:
@@ -91,9 +106,9 @@ func jsonError(err error, otherwise codes.Code) *codes.Error {
 	return codes.New(otherwise, err.Error())
 }
 
-func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
-	name := []byte(cmd.Subscribe.Channel)
-	err := r.checkReadable(name)
+// checkSubscribe says why a command may not be carried out; where it may, r.froms has where to begin.
+func (r *reactor) checkSubscribe(c netloop.ID, cl *client, name []byte, since string) (err *codes.Error) {
+	err = r.checkReadable(name)
 	switch {
 	case err != nil:
 	case r.subscribed(c, cl, name) != nil || r.followsLatently(c, cl, name):
@@ -101,13 +116,30 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 	case len(r.channels(c, cl)) >= r.server.config.MaxChannels:
 		err = codes.New(codes.TooManyChannels, "")
 	default:
-		r.froms, err = channel.ParseSince(r.froms[:0], []byte(cmd.Subscribe.Since), 1)
+		r.froms, err = channel.ParseSince(r.froms[:0], []byte(since), 1)
 	}
-	if err != nil {
+	return err
+}
+
+func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
+	name, since := []byte(cmd.Subscribe.Channel), cmd.Subscribe.Since
+	err := r.checkSubscribe(c, cl, name, since)
+	switch {
+	case err != nil:
 		r.replyError(c, cl, cmd.ID, err)
-		return
+	case r.hooksOf(name)&hookSubscribe != 0:
+		id := append(json.RawMessage(nil), cmd.ID...)
+		q := webhook.Question{Hook: webhook.HookSubscribe, Transport: "ws", Channel: string(name)}
+		r.hookCommand(c, cl, cmd, q, func(*asked) *codes.Error {
+			err := r.checkSubscribe(c, cl, name, since) // much may have happened
+			if err == nil {
+				r.subscribe(c, cl, id, name, r.froms[0], false)
+			}
+			return err
+		})
+	default:
+		r.subscribe(c, cl, cmd.ID, name, r.froms[0], false)
 	}
-	r.subscribe(c, cl, cmd.ID, name, r.froms[0], false)
 }
 
 // subscribe subscribes a WebSocket, says so, and gives what was missed. own says that it is the user's own channel and was not
@@ -175,38 +207,46 @@ func (r *reactor) commandPublish(c netloop.ID, cl *client, cmd *command) {
 	p := cmd.Publish
 	name := []byte(p.Channel)
 	err := r.checkPublishable(name)
-	var res channel.Result
-	if err == nil {
-		m := channel.Message{User: r.claims.Subject, Event: p.Event, Data: p.Data, JSON: true}
-		if p.Echo != nil && !*p.Echo {
-			m.Except = uint64(r.loop.Handle(c))
-		}
-		if p.MessageID != "" { // a user's ids are its own
-			m.ID = []byte(r.claims.Subject + "/" + p.MessageID)
-		}
-		res, err = r.publish(name, &m)
+	switch {
+	case err != nil:
+	case r.hooksOf(name)&hookPublish != 0 && len(p.Data) > 0:
+		id := append(json.RawMessage(nil), cmd.ID...)
+		q := webhook.Question{Hook: webhook.HookPublish, Transport: "ws", Channel: p.Channel, Event: p.Event, Data: p.Data}
+		r.hookCommand(c, cl, cmd, q, func(a *asked) *codes.Error {
+			if a.answer.Data != nil {
+				p.Data = a.answer.Data
+			}
+			return r.publishFor(c, cl, id, name, p)
+		})
+	default:
+		err = r.publishFor(c, cl, cmd.ID, name, p)
 	}
 	if err != nil {
 		r.replyError(c, cl, cmd.ID, err)
-		return
+	}
+}
+
+// publishFor publishes for a client, of r.claims, and answers it unless there is an error.
+func (r *reactor) publishFor(c netloop.ID, cl *client, id json.RawMessage, name []byte, p *publishCommand) *codes.Error {
+	m := channel.Message{Event: p.Event, Data: p.Data, JSON: true}
+	if r.claims != nil {
+		m.User = r.claims.Subject
+	}
+	if p.Echo != nil && !*p.Echo {
+		m.Except = uint64(r.loop.Handle(c))
+	}
+	if p.MessageID != "" { // a user's ids are its own
+		m.ID = []byte(m.User + "/" + p.MessageID)
+	}
+	res, err := r.publish(name, &m)
+	if err != nil {
+		return err
 	}
 	r.server.figures.published.Add(1)
-	r.reply(c, cl, cmd.ID, func(b []byte) []byte {
+	r.reply(c, cl, id, func(b []byte) []byte {
 		b = append(b, `"published":`...)
 		return appendResult(b, name, r.server.store.Epoch(), res)
 	})
-}
-
-// checkPublishable says why a client, of r.claims, may not publish to a channel.
-func (r *reactor) checkPublishable(name []byte) *codes.Error {
-	switch code := channel.CheckName(name); {
-	case code != codes.None:
-		return codes.New(code, quoted(name))
-	case r.claims == nil:
-		return codes.New(codes.Forbidden, "clients without a token may not publish")
-	case !r.claims.May(token.Publish, name):
-		return codes.New(codes.Forbidden, "this token does not allow to publish to "+string(name))
-	}
 	return nil
 }
 
@@ -216,7 +256,7 @@ func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {
 	switch {
 	case e != nil:
 		r.removeChannel(c, cl, e)
-		r.leave(c, e)
+		r.leave(c, e, true)
 	case r.followsLatently(c, cl, name):
 		r.leaveOwn(c, cl)
 	default:

@@ -52,8 +52,19 @@ type Config struct {
 	HistoryLength int
 	HistoryAge    time.Duration
 	HistoryMemory int64  // bytes of history; 0: its part of Memory
-	SlowReaders   string // resume, drop-oldest or latest: what becomes of readers that are too slow
-	Rules         []Rule // for channels by their names; the first that fits counts
+	Presence      string // off, counts or members: what is kept of who is in a channel
+	SeePresence   string // which clients may see that: granted, anybody, users or nobody
+	HookOn        string // what the site's backend is asked about: connect, subscribe, publish, with commas between
+
+	Site Site // the site's backend
+
+	MailboxLength int           // letters kept for one user
+	MailboxBytes  int64         // bytes of them
+	MailboxAge    time.Duration // how long they are kept; 0: any time
+	MailboxMemory int64         // bytes of all letters; 0: their part of Memory
+
+	SlowReaders string // resume, drop-oldest or latest: what becomes of readers that are too slow
+	Rules       []Rule // for channels by their names; the first that fits counts
 
 	IDAge    time.Duration // how long message ids are remembered
 	IDMemory int64         // bytes of them; 0: their part of Memory
@@ -69,7 +80,8 @@ func Defaults() Config {
 		MaxPending: 1 << 20, Unsent: 128 << 10, MaxBacklog: 64 << 10,
 		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second,
 		WriteTimeout: 30 * time.Second, UserGrace: 10 * time.Second, PublishTimeout: 5 * time.Second, PingInterval: 25 * time.Second,
-		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20, SlowReaders: "resume",
+		HistoryLength: 100, HistoryAge: 5 * time.Minute, HistoryMemory: 256 << 20, SlowReaders: "resume", Presence: "off", SeePresence: "granted",
+		Site: Site{Timeout: 2 * time.Second}, MailboxLength: 100, MailboxBytes: 256 << 10, MailboxAge: 7 * 24 * time.Hour, MailboxMemory: 64 << 20,
 		IDAge: 5 * time.Minute, IDMemory: 64 << 20,
 	}
 }
@@ -107,6 +119,10 @@ func (c *Config) check() error {
 		{"history-memory", c.HistoryMemory, 0},
 		{"message-id-age", int64(c.IDAge), 0},
 		{"message-id-memory", c.IDMemory, 0},
+		{"mailbox-length", int64(c.MailboxLength), 1},
+		{"mailbox-bytes", c.MailboxBytes, 1},
+		{"mailbox-age", int64(c.MailboxAge), 0},
+		{"mailbox-memory", c.MailboxMemory, 0},
 	} {
 		if v.value < v.min {
 			return fmt.Errorf("cannot use --%s %d: at least %d is needed", v.flag, v.value, v.min)

@@ -4,6 +4,7 @@ import (
 	"encke/bitset"
 	"encke/channel"
 	"encke/netloop"
+	"encke/presence"
 )
 
 // entry is a channel as its loop sees it: who is subscribed here, and what has not reached all of them yet. All of it is
@@ -19,7 +20,8 @@ type entry struct {
 	index   uint32
 	active  bool // in reactor.active
 	slow    channel.Slow
-	lagging int // subscribers that are not in subs (lag.go)
+	lagging int               // subscribers that are not in subs (lag.go)
+	members *presence.Channel // nil: it is not kept who is here
 	subs    bitset.Set
 	tail    uint64                 // offset of the newest publication seen: the last of pending, or of the last walk
 	pending []*channel.Publication // not in a walk yet
@@ -53,6 +55,7 @@ func (r *reactor) enter(ch *channel.Channel, head uint64) *entry {
 		return e
 	}
 	e := &entry{channel: ch, name: ch.Name(), slow: ch.Slow(), tail: head}
+	e.members = r.server.presence.Open(e.name, r.server.presenceMode([]byte(e.name)))
 	if n := len(r.freeEntries); n > 0 {
 		e.index = r.freeEntries[n-1]
 		r.freeEntries = r.freeEntries[:n-1]
@@ -74,6 +77,7 @@ func (r *reactor) forget(e *entry) {
 		r.settle(w.bytes)
 	}
 	e.pending, e.walks = nil, nil
+	e.members.Close()
 	delete(r.byChannel, e.channel.ID())
 	r.entries[e.index] = nil
 	r.freeEntries = append(r.freeEntries, e.index)
@@ -95,11 +99,13 @@ func (r *reactor) join(c netloop.ID, cl *client, name []byte, from channel.From,
 		r.goLive(c, cl, e, joined.Head)
 	}
 	r.addChannel(c, cl, e)
+	r.present(c, e)
 	return joined, e
 }
 
-// leave unsubscribes c.
-func (r *reactor) leave(c netloop.ID, e *entry) {
+// leave unsubscribes c. atOnce says that it is not to be waited for its coming back.
+func (r *reactor) leave(c netloop.ID, e *entry, atOnce bool) {
+	r.absent(c, e, atOnce)
 	if !r.dropLag(c, r.clients.at(c), e) {
 		e.subs.Remove(uint32(c))
 		for _, w := range e.walks {
@@ -164,7 +170,7 @@ func (r *reactor) leaveAll(c netloop.ID, cl *client) {
 		r.leaveOwn(c, cl)
 	}
 	for _, x := range r.channels(c, cl) {
-		r.leave(c, r.entries[x])
+		r.leave(c, r.entries[x], false)
 	}
 	if cl.flags&isMany != 0 {
 		delete(r.many, c)

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"encke/codes"
@@ -18,6 +17,7 @@ type figures struct {
 	replayed       atomic.Uint64    // publications given from history
 	stalls         atomic.Uint64    // times that a push had to wait
 	published      atomic.Uint64    // by clients
+	letters        atomic.Uint64    // given to connections
 	partial        atomic.Int64     // bytes of WebSocket messages of which a part has come
 	shed           atomic.Uint64    // answers refused because the worker pool was full
 	inconsistent   atomic.Uint64    // times that a loop had missed publications: a bug
@@ -39,14 +39,6 @@ func (f *figures) delivered(loop, n int) {
 	if n > 0 {
 		f.perLoop[loop].delivered.Add(uint64(n))
 	}
-}
-
-// online is the data of $stats. Raw and JSON WebSockets are one kind here.
-func (f *figures) online() string {
-	n := func(t transport) int64 { return f.connections[t].Load() }
-	ws := n(overWS) + n(overRaw)
-	return fmt.Sprintf(`{"online":%d,"ws":%d,"sse":%d,"stream":%d,"poll":%d}`,
-		ws+n(overSSE)+n(overStream)+n(overPoll), ws, n(overSSE), n(overStream), n(overPoll))
 }
 
 // byCode collects counts by the codes' names, leaving out zeros.

@@ -185,6 +185,8 @@ func (r *reactor) servePublic(q *request) {
 		serve = r.servePoll
 	case "/ping":
 		serve = r.servePing
+	case "/presence":
+		serve = r.servePresence
 	case "/echo":
 		if r.server.config.Echo {
 			serve = r.serveEcho
@@ -195,6 +197,8 @@ func (r *reactor) servePublic(q *request) {
 		}
 	}
 	switch {
+	case string(q.path) == "/ack":
+		r.servePosted(q, r.serveAck)
 	case serve == nil:
 		r.fail(q, codes.New(codes.NotFound, ""))
 	case q.Header.IsOptions():
@@ -205,6 +209,20 @@ func (r *reactor) servePublic(q *request) {
 		serve(q)
 	}
 }
+
+// servePosted serves a path of the public listener that takes POST.
+func (r *reactor) servePosted(q *request, serve func(*request)) {
+	if q.Header.IsOptions() {
+		r.answer(q, longpoll.Response{Status: 204, Extra: postPreflight})
+	} else if !q.Header.IsPost() {
+		r.failAllow(q, "POST, OPTIONS")
+	} else if r.originAllowed(q) {
+		serve(q)
+	}
+}
+
+// postPreflight is what OPTIONS says there.
+var postPreflight = append([]byte("Allow: POST, OPTIONS\r\n"), bytes.ReplaceAll(longpoll.CORSPreflight, []byte("GET, HEAD"), []byte("POST"))...)
 
 // preflight is what OPTIONS says besides.
 var preflight = append([]byte("Allow: GET, HEAD, OPTIONS\r\n"), longpoll.CORSPreflight...)

@@ -29,7 +29,7 @@ type identity struct {
 	ends   int64 // of its only entry in ends that counts, Unix time in milliseconds; 0: none
 }
 
-// tokenHash stands for a token: half of its SHA-256, of which nobody can make two alike or one that fits another.
+// tokenHash stands for a token: half of its SHA-256, of which stranger can make two alike or one that fits another.
 type tokenHash [sha256.Size / 2]byte
 
 func hashToken(text []byte) tokenHash {
@@ -52,10 +52,10 @@ func (x *identities) of(c netloop.ID) *identity {
 	if i := int(c / identityChunk); i < len(x.chunks) && x.chunks[i] != nil {
 		return &x.chunks[i][c%identityChunk]
 	}
-	return &nobody
+	return &stranger
 }
 
-var nobody identity
+var stranger identity
 
 // identityChunk is smaller than clientChunk: these have pointers, and the collector looks at all of a chunk.
 const identityChunk = 512

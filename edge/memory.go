@@ -15,6 +15,7 @@ import (
 //	output       1/8   that waits for readers: from three quarters on each reader may have less of it, at the whole publishers wait
 //	input        1/16  requests and messages of which a part has come: the one that asks for more is refused
 //	message ids  1/64  the oldest are forgotten
+//	mailboxes    1/32  the oldest letters go
 //
 // The rest is for the runtime and for what is in passing. New connections are refused while output, or the whole as measured, is
 // spent; what is connected is served all the same.
@@ -23,6 +24,7 @@ const (
 	outputShare  = 8
 	inputShare   = 16
 	idShare      = 64
+	mailboxShare = 32
 
 	// connectionMemory is what a connection is reckoned at, kernel included: 4.2 KB idle (tools/doctor), and a message or two
 	// on its way.
@@ -65,6 +67,9 @@ func (c *Config) split() {
 	}
 	if c.IDMemory == 0 {
 		c.IDMemory = c.Memory / idShare
+	}
+	if c.MailboxMemory == 0 {
+		c.MailboxMemory = c.Memory / mailboxShare
 	}
 	if c.IDMemory == 0 { // no budget: ids alone must not grow without end
 		c.IDMemory = 64 << 20

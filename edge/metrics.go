@@ -108,6 +108,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		halts += l.Halts
 	}
 	count(descHalts, halts)
+	collectPeople(&s.Users, &s.Site, gauge, count)
 }
 
 func (s *Server) metricsAnswer() longpoll.Response {

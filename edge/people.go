@@ -18,11 +18,14 @@ func (r *reactor) serveUsers(q *request, path string) {
 		return
 	}
 	raw, connections := strings.CutSuffix(path[1:], "/connections")
+	raw, box := strings.CutSuffix(raw, "/mailbox")
 	name, ok := unescape([]byte(raw), false)
 	id := string(name)
 	switch {
 	case !ok || !token.CheckUser(id):
 		r.fail(q, codes.New(codes.BadUser, quoted([]byte(raw))))
+	case box:
+		r.only(q, "GET, HEAD, DELETE, OPTIONS", func(q *request) { r.serveMailbox(q, id) })
 	case connections:
 		r.only(q, "DELETE, OPTIONS", func(q *request) { r.disconnectUser(q, id) })
 	case string(q.Header.Method()) == "POST":

@@ -21,12 +21,16 @@ func (r *reactor) servePoll(q *request) {
 	if err == nil {
 		err = r.parseChannels(q, 1)
 	}
+	if err == nil {
+		err = r.acknowledge(q)
+	}
 	if r.claims != nil {
 		r.server.users.touch(r.claims.Subject, r.now)
 	}
 	switch {
 	case err != nil:
 		r.fail(q, err)
+	case !r.hooked(q, "poll"):
 	case r.room() == 0:
 		r.fail(q, codes.New(codes.Overloaded, "its memory for answers is spent"))
 	case wait == 0 || q.head || r.draining:
@@ -42,6 +46,7 @@ func (r *reactor) pollNow(q *request) {
 	r.offsets = r.offsets[:0]
 	room := r.room()
 	for i, name := range r.names {
+		r.passing(name)
 		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body, room), r.now, r.replay[:0])
 		if err != nil {
 			r.fail(q, err)
@@ -51,6 +56,9 @@ func (r *reactor) pollNow(q *request) {
 		var next uint64
 		body, next = r.appendPollItems(body, string(name), &joined)
 		r.offsets = append(r.offsets, next)
+	}
+	if r.claims != nil {
+		body = r.appendLetters(body, r.claims.Subject)
 	}
 	r.body = r.endPoll(body, r.offsets)
 	r.answerJSON(q, 200, r.body)
@@ -133,6 +141,9 @@ func (r *reactor) park(q *request, wait time.Duration) {
 		var next uint64
 		body, next = r.appendPollItems(body, string(name), &joined)
 		r.begins = append(r.begins, next)
+	}
+	if r.claims != nil {
+		body = r.appendLetters(body, r.claims.Subject)
 	}
 	r.body = body
 	if len(body) == empty {

@@ -22,7 +22,10 @@ type publishObject struct {
 	ID       *string         `json:"id"`
 	Expect   *string         `json:"expect"`
 	TTL      json.RawMessage `json:"ttl"`
+	Mailbox  string          `json:"mailbox"`
 	Data     json.RawMessage `json:"data"`
+
+	keep keeping // of Mailbox
 }
 
 // message is what the object publishes.
@@ -102,6 +105,10 @@ func parsePublish(text []byte) (publishObject, *codes.Error) {
 	if err := o.toChannels(); err != nil {
 		return o, err
 	}
+	var bad *codes.Error
+	if o.keep, bad = parseKeeping([]byte(o.Mailbox)); bad != nil {
+		return o, bad
+	}
 	if (o.Channel == nil) == (len(o.Channels) == 0) || len(o.Data) == 0 {
 		return o, codes.New(codes.BadMessage, "")
 	}
@@ -126,10 +133,10 @@ func (r *reactor) serveOne(q *request) {
 	}
 	if o.Channel != nil {
 		name := []byte(*o.Channel)
-		res, err := r.publish(name, &m)
+		res, err := r.send(name, &m, o.keep)
 		switch {
 		case err == nil:
-			r.body = appendResult(r.body[:0], name, r.server.store.Epoch(), res)
+			r.body = res.append(r.body[:0], name, r.server.store.Epoch())
 			r.answerJSON(q, pushStatus(res.Subscribers), r.body)
 		case err.Code == codes.Overloaded && r.stall(q):
 		default:
@@ -140,7 +147,7 @@ func (r *reactor) serveOne(q *request) {
 	r.runBatch(q, func(b *batch) {
 		for b.line < len(o.Channels) {
 			name := []byte(o.Channels[b.line])
-			if !r.batchItem(q, b, name, &m) {
+			if !r.batchItem(q, b, name, &m, o.keep) {
 				return
 			}
 		}
@@ -204,7 +211,7 @@ func (r *reactor) batchLine(q *request, b *batch, line []byte) bool {
 		o.Channels = []string{*o.Channel}
 	}
 	for b.line < len(o.Channels) {
-		if !r.batchItem(q, b, []byte(o.Channels[b.line]), &m) {
+		if !r.batchItem(q, b, []byte(o.Channels[b.line]), &m, o.keep) {
 			return false
 		}
 	}
@@ -213,13 +220,13 @@ func (r *reactor) batchLine(q *request, b *batch, line []byte) bool {
 }
 
 // batchItem publishes one message and notes the result. It says false when the request has to wait.
-func (r *reactor) batchItem(q *request, b *batch, name []byte, m *channel.Message) bool {
-	res, err := r.publish(name, m)
+func (r *reactor) batchItem(q *request, b *batch, name []byte, m *channel.Message, keep keeping) bool {
+	res, err := r.send(name, m, keep)
 	switch {
 	case err == nil:
 		b.heard += res.Subscribers
 		b.separate()
-		b.results = appendResult(b.results, name, r.server.store.Epoch(), res)
+		b.results = res.append(b.results, name, r.server.store.Epoch())
 	case err.Code == codes.Overloaded && r.stall(q):
 		return false
 	default:

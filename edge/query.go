@@ -125,21 +125,6 @@ func (r *reactor) checkNames(atLeast, most int) *codes.Error {
 	return nil
 }
 
-// checkReadable says why a client, of r.claims, may not subscribe to a channel.
-func (r *reactor) checkReadable(name []byte) *codes.Error {
-	if code := channel.CheckName(name); code != codes.None {
-		return codes.New(code, quoted(name))
-	}
-	switch {
-	case r.server.config.mayRead(name):
-	case r.claims == nil:
-		return codes.New(codes.Forbidden, "clients without a token may not read "+string(name))
-	case !r.claims.May(token.Subscribe, name):
-		return codes.New(codes.Forbidden, "this token does not allow to read "+string(name))
-	}
-	return nil
-}
-
 // quoted shows untrusted bytes, cut to a reasonable length.
 func quoted(b []byte) string {
 	const most = 40

@@ -27,6 +27,7 @@ type reactor struct {
 
 	clients clients
 	identities
+	hooks
 	claims   *token.Claims                     // of the client whose request or command is served, nil without a token
 	progress map[netloop.ID]*longpoll.Progress // requests of which a part has come
 	partial  map[netloop.ID]*wsframe.Partial   // messages of which a part has come
@@ -45,6 +46,9 @@ type reactor struct {
 	spentTicks int                   // for how long output has spent its part of the budget
 	inputTicks int                   // and input
 	checked    int                   // the last entry that checkEntries has looked at
+
+	letters  map[netloop.ID]lettered // how far connections have been given letters, where they have been given any
+	listings map[string]listing      // who is in channels that clients have asked about lately
 
 	entries     []*entry
 	freeEntries []uint32
@@ -86,6 +90,8 @@ const (
 	mailRevoked                       // end connections whose tokens have been revoked
 	mailEnd                           // To, N codes.Code: end this connection
 	mailAsk                           // Val func(*reactor): a question from outside
+	mailAsked                         // To, Val *asked: the site's backend has answered
+	mailLetter                        // To: its user has letters
 	mailWoken                         // Val *woken: a channel that connections follow latently has been made
 )
 
@@ -97,10 +103,11 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 		server: s, loop: l, epoch: s.store.Epoch().String(), http: longpoll.NewAssembler(), frames: wsframe.NewDecoder(),
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
 		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, proxied: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
-		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{},
+		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{}, listings: map[string]listing{}, letters: map[netloop.ID]lettered{},
 	}
 	r.sink.r = r
 	r.identities = newIdentities()
+	r.hooks = newHooks()
 	r.setClock(time.Now())
 	return r
 }
@@ -116,6 +123,8 @@ func (r *reactor) Tick(now time.Time) {
 	r.squeeze()
 	r.relieve()
 	r.forgetPaces()
+	r.forgetListings()
+	r.forgetAllowed()
 	r.expire()
 	r.identities.age(r.now)
 	r.submitQueued()
@@ -200,6 +209,9 @@ func (r *reactor) Drained(c netloop.ID) {
 	cl := r.clients.at(c)
 	if cl.flags&isLagging != 0 {
 		r.chase(c)
+	}
+	if len(r.letters) > 0 && r.letters[c].more {
+		r.giveLetters(c, cl)
 	}
 	if cl.transport == overHTTP && cl.flags&(isBusy|isStalled) == 0 {
 		r.loop.Resume(c) // what was pipelined
@@ -296,6 +308,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	r.forgetOrigin(c)
 	delete(r.proxied, c)
 	r.forgetUser(c)
+	r.forgetHooks(c)
 	r.server.figures.transport(cl.transport, -1)
 	if cl.flags&isPartial != 0 {
 		delete(r.progress, c)
@@ -307,6 +320,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	}
 	delete(r.batches, c)
 	delete(r.paces, c)
+	delete(r.letters, c)
 	if len(r.waits) > 0 { // it may have gone between being resumed and being shown its request
 		delete(r.waits, r.loop.Handle(c))
 	}
@@ -357,6 +371,12 @@ func (r *reactor) act(m netloop.Mail) {
 		r.judged(m)
 	case mailRevoked:
 		r.endRevoked()
+	case mailLetter:
+		if c, ok := r.loop.Resolve(m.To); ok {
+			r.giveLetters(c, r.clients.at(c))
+		}
+	case mailAsked:
+		r.hookAnswered(m)
 	case mailEnd:
 		r.endAsked(m)
 	case mailAsk:

@@ -45,6 +45,9 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 	}
 	r.becomeUser(c, v.claims, true)
 	r.claims = v.claims
+	if was == nil {
+		r.introduce(c, cl)
+	}
 	r.reply(c, cl, id, func(b []byte) []byte {
 		b = append(b, `"refreshed":{"user":"`...)
 		b = append(b, v.claims.Subject...)
@@ -55,10 +58,11 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 	if was == nil && r.subscribed(c, cl, own) == nil && !r.subscribe(c, cl, nil, own, channel.From{}, true) {
 		return
 	}
+	r.giveLetters(c, cl)
 	for _, x := range append([]uint32(nil), r.channels(c, cl)...) {
 		if e := r.entries[x]; r.checkReadable([]byte(e.name)) != nil {
 			r.removeChannel(c, cl, e)
-			r.leave(c, e)
+			r.leave(c, e, true)
 			r.reply(c, cl, nil, func(b []byte) []byte {
 				b = append(b, `"unsubscribed":{"channel":"`...)
 				return append(append(b, e.name...), `","code":"forbidden"}`...)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"encke/channel"
+	"encke/presence"
 )
 
 // Rule makes settings of channels otherwise than those of all. What is nil stays as it is for all.
@@ -13,26 +14,57 @@ type Rule struct {
 	HistoryLength *int           // publications kept
 	HistoryAge    *time.Duration // how long they are kept
 	SlowReaders   *string        // resume, drop-oldest or latest
+
+	Subscribe   *string // which clients may: granted, anybody, users or nobody
+	Publish     *string // the same
+	SeePresence *string // the same
+	Presence    *string // what is kept of who is here: off, counts or members
+	Hooks       *string // what the site's backend is asked about: subscribe, publish, both with a comma between, or ""
+
+	MaxSubscribers *int // connections that may subscribe; 0: any number
+	MaxMessage     *int // bytes of one message; 0: as for all
 }
 
-// rules returns the settings of all channels and those of the rules.
-func (c *Config) rules() (all channel.Settings, rules []channel.Rule, err error) {
+// rules returns the settings of all channels and those of the rules, for the store and for the edge itself.
+func (c *Config) rules() (all channel.Settings, rules []channel.Rule, common policy, policies []policy, err error) {
 	all = channel.Settings{Length: c.HistoryLength, Age: c.HistoryAge.Milliseconds()}
 	if all.Slow, err = slowReaders(c.SlowReaders); err != nil {
 		return
 	}
+	if common, err = c.commonPolicy(); err != nil {
+		return
+	}
 	for i := range c.Rules {
 		r := &c.Rules[i]
-		settings := all
-		if err = r.apply(&settings); err != nil {
-			return all, nil, fmt.Errorf("cannot use the rule for channels %q: %w", r.Pattern, err)
+		settings, p := all, common
+		if err = r.apply(&settings); err == nil {
+			err = r.applyPolicy(&p)
+		}
+		if err != nil {
+			err = fmt.Errorf("cannot use the rule for channels %q: %w", r.Pattern, err)
+			return
 		}
 		rules = append(rules, channel.Rule{Pattern: r.Pattern, Settings: settings})
+		policies = append(policies, p)
 	}
 	if all.Slow == channel.SlowLatest && all.Length == 0 {
 		err = errNothingKept
 	}
-	return all, rules, err
+	return
+}
+
+// commonPolicy is what holds for channels for which no rule says otherwise.
+func (c *Config) commonPolicy() (p policy, err error) {
+	if p.presence, err = parseMode(c.Presence); err != nil {
+		return p, fmt.Errorf("cannot use --presence: %w", err)
+	}
+	if p.seePresence, err = parseAccess(c.SeePresence); err != nil {
+		return p, fmt.Errorf("cannot use --see-presence: %w", err)
+	}
+	if p.hooks, err = parseHooks(c.HookOn); err != nil {
+		return p, fmt.Errorf("cannot use --hook-on: %w", err)
+	}
+	return p, nil
 }
 
 var errNothingKept = fmt.Errorf("slow-readers latest needs a history-length of at least 1: slow readers are given the newest from there")
@@ -61,6 +93,49 @@ func (r *Rule) apply(s *channel.Settings) (err error) {
 		return errNothingKept
 	}
 	return nil
+}
+
+func (r *Rule) applyPolicy(p *policy) (err error) {
+	p.pattern = r.Pattern
+	for _, x := range []struct {
+		name string
+		text *string
+		set  func(string) error
+	}{
+		{"subscribe", r.Subscribe, func(s string) (err error) { p.subscribe, err = parseAccess(s); return }},
+		{"publish", r.Publish, func(s string) (err error) { p.publish, err = parseAccess(s); return }},
+		{"see-presence", r.SeePresence, func(s string) (err error) { p.seePresence, err = parseAccess(s); return }},
+		{"presence", r.Presence, func(s string) (err error) { p.presence, err = parseMode(s); return }},
+		{"hooks", r.Hooks, func(s string) (err error) { p.hooks, err = parseHooks(s); return }},
+	} {
+		if x.text == nil {
+			continue
+		}
+		if err := x.set(*x.text); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+	}
+	for _, x := range []struct {
+		name string
+		n    *int
+		to   *int
+	}{{"max-subscribers", r.MaxSubscribers, &p.subscribers}, {"max-message-size", r.MaxMessage, &p.message}} {
+		if x.n == nil {
+			continue
+		}
+		if *x.to = *x.n; *x.n < 0 {
+			return fmt.Errorf("%s is at least 0", x.name)
+		}
+	}
+	return nil
+}
+
+func parseMode(name string) (presence.Mode, error) {
+	m, ok := presence.ParseMode(name)
+	if !ok {
+		return 0, fmt.Errorf("%q is none of off, counts, members", name)
+	}
+	return m, nil
 }
 
 func slowReaders(name string) (channel.Slow, error) {

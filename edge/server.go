@@ -12,8 +12,11 @@ import (
 	"time"
 
 	"encke/channel"
+	"encke/mailbox"
 	"encke/netloop"
+	"encke/presence"
 	"encke/token"
+	"encke/webhook"
 
 	"github.com/panjf2000/ants/v2"
 )
@@ -40,6 +43,14 @@ type Server struct {
 	tokens    *token.Verifier
 	refusals  refusals
 	users     *users
+	presence  *presence.Book
+	mailboxes *mailbox.Boxes
+	occupancy *occupancy      // nil: nobody is told
+	sender    *webhook.Sender // nil: nobody is told
+	asker     *webhook.Asker  // nil: nobody is asked
+	askers    *ants.Pool      // nil, or where it is
+	policies  []policy        // of the rules, in their order
+	common    policy          // for channels without a rule
 	revoked   revoked
 	origins   originRules
 	proxies   []netip.Prefix
@@ -53,7 +64,7 @@ type Server struct {
 
 	// owned by loop 0
 	statsAt   int64
-	statsSent string
+	statsSent online
 	leftover  leftover
 }
 
@@ -71,19 +82,24 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		config.Log = func(string, ...any) {}
 	}
 	config.split()
-	all, rules, err := config.rules()
+	all, rules, common, policies, err := config.rules()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
-		leftover: newLeftover()}
+		leftover: newLeftover(), common: common, policies: policies}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
 		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
-		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s), Latent: s.users,
+		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s), Latent: s.users, Watcher: s.watcher(),
 	})
+	s.presence = newPresence(s)
+	s.mailboxes = newMailboxes(&s.config)
 	s.users.wake = func(loop int, w *woken) { s.engine.Loops()[loop].Post(netloop.Mail{Kind: mailWoken, Val: w}) }
+	if err = s.openSite(); err != nil {
+		return nil, err
+	}
 	if s.proxies, err = parseProxies(config.ProxyFrom); err != nil {
 		return nil, err
 	}
@@ -143,6 +159,9 @@ func (s *Server) Start() (public, backend netip.AddrPort, err error) {
 	if backend, err = s.engine.Listen(backendListener, s.config.Backend, o); err != nil {
 		return
 	}
+	if s.sender != nil {
+		s.sender.Start()
+	}
 	return public, backend, s.engine.Start()
 }
 
@@ -170,6 +189,7 @@ func (s *Server) stop(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := s.engine.Stop(end)
+	s.closeSite(ctx)
 	s.pool.Release()
 	s.verifiers.Release()
 	s.tokens.Close()
@@ -218,21 +238,13 @@ func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
 	s.budget.look(s, now)
 	s.users.sweep(now)
+	s.presence.Flush(now)
+	s.mailboxes.Sweep(now, sweepEach)
+	s.occupancy.sweep(now)
 	s.giveBack(now)
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)
 		s.revoked.sweep(now / 1000)
-	}
-}
-
-// publishStats tells the subscribers of $stats who is online, once a second when it has changed.
-func (s *Server) publishStats(now int64) {
-	text := s.figures.online()
-	if text == s.statsSent {
-		return
-	}
-	if _, err := s.store.Publish([]byte("$stats"), &channel.Message{Data: []byte(text), JSON: true}, now); err == nil {
-		s.statsSent = text
 	}
 }

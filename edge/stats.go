@@ -21,6 +21,8 @@ type Stats struct {
 	Connections map[string]int64  `json:"connections"` // by transport, and in all
 	Channels    StatsChannels     `json:"channels"`
 	Messages    StatsMessages     `json:"messages"`
+	Users       StatsUsers        `json:"users"`
+	Site        StatsSite         `json:"site"`
 	Ended       map[string]uint64 `json:"ended"`   // connections, by reason
 	Refused     map[string]uint64 `json:"refused"` // requests, commands and pushes, by code
 	Dropped     map[string]uint64 `json:"dropped"` // publications that history lost, by reason
@@ -99,6 +101,7 @@ func (s *Server) Stats() Stats {
 			Inconsistent: f.inconsistent.Load(), ByClients: f.published.Load()},
 		Dropped: map[string]uint64{"length": totals.EvictedLength, "age": totals.EvictedAge,
 			"memory": totals.EvictedMemory, "deleted": totals.Deleted},
+		Users: s.statsUsers(), Site: s.statsSite(),
 		Skipped: map[string]uint64{},
 		Refused: byCode(func(c codes.Code) uint64 { return f.refused[c].Load() }),
 		Bytes:   StatsBytes{Published: f.bytesPublished.Load()},

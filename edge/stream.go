@@ -26,6 +26,13 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 		r.fail(q, err)
 		return
 	}
+	if !r.hooked(q, transportNames[t]) {
+		return
+	}
+	if err := r.acknowledge(q); err != nil {
+		r.fail(q, err)
+		return
+	}
 	chunked := q.Header.IsHTTP11()
 	r.scratch = longpoll.AppendStreamHead(r.scratch[:0], r.clock(q.cl), typ, chunked, extra)
 	r.loop.Send(q.c, r.scratch)
@@ -42,6 +49,7 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 		cl.flags |= isChunked
 	}
 	r.joinAll(q.c, cl)
+	r.giveLetters(q.c, cl)
 }
 
 // owed is what a connection has missed of one of its channels.

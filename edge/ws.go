@@ -23,6 +23,13 @@ func (r *reactor) serveWS(q *request) {
 		r.fail(q, err)
 		return
 	}
+	if !r.hooked(q, "ws") {
+		return
+	}
+	if err := r.acknowledge(q); err != nil {
+		r.fail(q, err)
+		return
+	}
 	hs, ok := r.upgrade(q, wsframe.Options{Protocols: subprotocols, Deflate: true})
 	if !ok {
 		return
@@ -38,6 +45,7 @@ func (r *reactor) serveWS(q *request) {
 			return
 		}
 	}
+	r.giveLetters(q.c, q.cl)
 }
 
 // serveEcho upgrades to a WebSocket that says back what it hears.

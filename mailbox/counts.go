@@ -2,22 +2,22 @@ package mailbox
 
 // Counts are figures over all boxes. In each, Put = Acknowledged + Deleted + Dropped() + Letters.
 type Counts struct {
-	Boxes   int64 // users who have letters
-	Letters int64 // in their boxes; those that are over and that nobody has looked at are included
-	Bytes   int64 // that letters and boxes take in memory
-	IDs     int64 // message ids that are remembered
-	IDBytes int64 // that they take in memory
+	Boxes   int64 `json:"boxes"`    // users who have letters
+	Letters int64 `json:"letters"`  // in their boxes; those that are over and that nobody has looked at are included
+	Bytes   int64 `json:"bytes"`    // that letters and boxes take in memory
+	IDs     int64 `json:"ids"`      // message ids that are remembered
+	IDBytes int64 `json:"id_bytes"` // that they take in memory
 
 	// since the start
-	Put           uint64 // letters, without those repeated or refused
-	Repeated      uint64 // messages put again under their id
-	Acknowledged  uint64 // letters, by Ack or AckOnly
-	Deleted       uint64 // letters, by Delete or DeleteAll
-	DroppedLength uint64 // letters, by Config.Length
-	DroppedBytes  uint64 // letters, by Config.Bytes
-	DroppedAge    uint64 // letters, by Config.Age or their own time
-	DroppedMemory uint64 // letters, by Config.Memory
-	IDsForgotten  uint64 // before their time, by Config.IDMemory
+	Put           uint64 `json:"put"`            // letters, without those repeated or refused
+	Repeated      uint64 `json:"repeated"`       // messages put again under their id
+	Acknowledged  uint64 `json:"acknowledged"`   // letters, by Ack or AckOnly
+	Deleted       uint64 `json:"deleted"`        // letters, by Delete or DeleteAll
+	DroppedLength uint64 `json:"dropped_length"` // letters, by Config.Length
+	DroppedBytes  uint64 `json:"dropped_bytes"`  // letters, by Config.Bytes
+	DroppedAge    uint64 `json:"dropped_age"`    // letters, by Config.Age or their own time
+	DroppedMemory uint64 `json:"dropped_memory"` // letters, by Config.Memory
+	IDsForgotten  uint64 `json:"ids_forgotten"`  // before their time, by Config.IDMemory
 }
 
 // Dropped is how many letters were lost to their users: neither acknowledged nor deleted.

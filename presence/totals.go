@@ -2,14 +2,14 @@ package presence
 
 // Totals are figures over all channels.
 type Totals struct {
-	Channels    int64 // with a record
-	Members     int64 // a user counts once for each of its channels
-	Connections int64 // likewise
-	Bytes       int64 // of memory, estimated; ids and infos count in each channel even when they are shared
+	Channels    int64 `json:"channels"`    // with a record
+	Members     int64 `json:"members"`     // a user counts once for each of its channels
+	Connections int64 `json:"connections"` // likewise
+	Bytes       int64 `json:"bytes"`       // of memory, estimated; ids and infos count in each channel even when they are shared
 
 	// since the start
-	Published uint64 // events
-	Refused   uint64 // events that Publish did not take
+	Published uint64 `json:"published"` // events
+	Refused   uint64 `json:"refused"`   // events that Publish did not take
 }
 
 // Totals returns the figures. They are read one after the other: while others work, they need not fit each other.

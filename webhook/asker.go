@@ -67,13 +67,13 @@ type Asker struct {
 
 // AskerCounts is what became of questions. When none is under way, Asked = Allowed + Refused + Failed + Shorted.
 type AskerCounts struct {
-	Asked     uint64
-	Allowed   uint64
-	Refused   uint64
-	Failed    uint64 // asked, or tried to, and no answer
-	Shorted   uint64 // not asked, because the breaker was open
-	Breaker   string // closed, open, half-open
-	LastError string // why the last failure was one, at most 200 bytes, without secrets; stays when the backend is back
+	Asked     uint64 `json:"asked"`
+	Allowed   uint64 `json:"allowed"`
+	Refused   uint64 `json:"refused"`
+	Failed    uint64 `json:"failed"`     // asked, or tried to, and no answer
+	Shorted   uint64 `json:"shorted"`    // not asked, because the breaker was open
+	Breaker   string `json:"breaker"`    // closed, open, half-open
+	LastError string `json:"last_error"` // why the last failure was one, at most 200 bytes, without secrets; stays when the backend is back
 }
 
 // NewAsker returns an Asker; it has no goroutine of its own but the one that closes idle connections, which ends with them.

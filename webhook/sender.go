@@ -50,18 +50,18 @@ type Sender struct {
 // SenderCounts is what became of events. At any time
 // Added = Sent + Superseded + DroppedFull + DroppedAge + DroppedClosed + Waiting.
 type SenderCounts struct {
-	Added         uint64 // events that Add was given
-	Sent          uint64 // events that the backend took
-	Superseded    uint64 // events not sent because a newer one of their subject came
-	DroppedFull   uint64 // events dropped because MaxPending others waited
-	DroppedAge    uint64 // events dropped because they had waited for MaxAge
-	DroppedClosed uint64 // events that came after the end
-	Waiting       int    // events that wait or are under way
+	Added         uint64 `json:"added"`          // events that Add was given
+	Sent          uint64 `json:"sent"`           // events that the backend took
+	Superseded    uint64 `json:"superseded"`     // events not sent because a newer one of their subject came
+	DroppedFull   uint64 `json:"dropped_full"`   // events dropped because MaxPending others waited
+	DroppedAge    uint64 `json:"dropped_age"`    // events dropped because they had waited for MaxAge
+	DroppedClosed uint64 `json:"dropped_closed"` // events that came after the end
+	Waiting       int    `json:"waiting"`        // events that wait or are under way
 
-	Batches   uint64 // attempts that the backend took
-	Failures  uint64 // attempts that it did not
-	Failing   uint64 // attempts that failed since the last that did not
-	LastError string // why the last failure was one, at most 200 bytes, without secrets; stays when the backend is back
+	Batches   uint64 `json:"batches"`    // attempts that the backend took
+	Failures  uint64 `json:"failures"`   // attempts that it did not
+	Failing   uint64 `json:"failing"`    // attempts that failed since the last that did not
+	LastError string `json:"last_error"` // why the last failure was one, at most 200 bytes, without secrets; stays when the backend is back
 }
 
 // New returns a Sender that sends nothing before Start.

@@ -31,13 +31,15 @@ type settings struct {
 
 	backendKeys    []string
 	backendKeyFile string
+
+	siteSecret, siteSecretFile string
 }
 
 // parseServe reads the settings of `encke serve`.
 func parseServe(args []string) (s settings, err error) {
 	s.Config = edge.Defaults()
 	s.Loops = min(runtime.GOMAXPROCS(0), 64)
-	s.MaxConnections, s.HistoryMemory, s.IDMemory = 0, 0, 0
+	s.MaxConnections, s.HistoryMemory, s.IDMemory, s.MailboxMemory = 0, 0, 0, 0
 	s.Memory = doctor.Here().MemoryTotal() / 4 * 3
 	f := s.flags()
 	if err = f.Parse(args); err != nil {
@@ -64,6 +66,12 @@ func parseServe(args []string) (s settings, err error) {
 		}
 	}
 	if s.dev {
+		if !f.Changed("presence") {
+			s.Presence = "members"
+		}
+		if !f.Changed("see-presence") {
+			s.SeePresence = "anybody"
+		}
 		s.OpenBackend = true
 		s.Origins = append(s.Origins, "*")
 		s.Page = page.HTML
@@ -97,6 +105,15 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.StringVar(&s.Tokens.Issuer, "token-issuer", "", "what tokens must have as iss; by default anything")
 	f.StringVar(&s.Tokens.Audience, "token-audience", "", "what tokens must have in aud; by default anything")
 	f.DurationVar(&s.Tokens.Leeway, "token-leeway", 0, "by how much the clocks of token makers may be wrong")
+	f.StringVar(&s.Presence, "presence", s.Presence, "what is kept of who is in a channel, for users with tokens: `off`, counts or members; with --dev members")
+	f.StringVar(&s.SeePresence, "see-presence", s.SeePresence, "which clients may see it: `granted` (those whose tokens say so), anybody, users (with any token) or nobody; with --dev anybody")
+	f.StringVar(&s.Site.Webhook, "webhook", "", "`address` of the site's backend that is told of changes, by signed POSTs")
+	f.StringSliceVar(&s.Site.Events, "webhook-events", nil, "of which `changes`: user_online, user_offline, channel_occupied, channel_vacated; by default all")
+	f.StringVar(&s.Site.Hook, "hook", "", "`address` of the site's backend that is asked what clients may do, by signed POSTs")
+	f.StringVar(&s.HookOn, "hook-on", "", "`what` it is asked: connect, subscribe, publish, with commas between; rules for channels may say otherwise")
+	f.DurationVar(&s.Site.Timeout, "hook-timeout", s.Site.Timeout, "time that it may take to answer")
+	f.StringVar(&s.siteSecret, "webhook-secret", "", "`secret` that requests to --webhook and --hook are signed with, at least 16 bytes; better in ENCKE_WEBHOOK_SECRET or a file")
+	f.StringVar(&s.siteSecretFile, "webhook-secret-file", "", "`file` with that secret")
 	f.IntVar(&s.Loops, "loops", s.Loops, "event loops, 1 to 64; by default one for each processor")
 	size(f, &s.Memory, "memory", "`bytes` that server and connections may take together; by default three quarters of what machine or cgroup have; 0: no budget")
 	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections, "connections held at once; more get 503; 0: what descriptors (less 64) and half of --memory allow")
@@ -126,6 +143,10 @@ func (s *settings) flags() *pflag.FlagSet {
 	size(f, &s.HistoryMemory, "history-memory", "`bytes` of all history together; the oldest goes first; 0: an eighth of --memory")
 	f.DurationVar(&s.IDAge, "message-id-age", s.IDAge, "how long ids given by publishers are remembered, so that a push made again is stored once; 0: not at all")
 	size(f, &s.IDMemory, "message-id-memory", "`bytes` of all such ids together; beyond it the oldest are forgotten; 0: a 64th of --memory")
+	f.IntVar(&s.MailboxLength, "mailbox-length", s.MailboxLength, "letters kept for one user, until they are acknowledged; the oldest go first")
+	size(f, &s.MailboxBytes, "mailbox-bytes", "`bytes` of one user's letters")
+	f.DurationVar(&s.MailboxAge, "mailbox-age", s.MailboxAge, "how long letters are kept; 0: any time")
+	size(f, &s.MailboxMemory, "mailbox-memory", "`bytes` of all letters together; the oldest go first; 0: a 32nd of --memory")
 	f.DurationVar(&s.drain, "drain-timeout", 10*time.Second, "time for connections to end in order at SIGTERM or SIGINT")
 	f.BoolVar(&s.Echo, "echo", false, "serve /echo, a WebSocket echo for conformance suites and latency probes")
 	f.BoolVar(&s.SharePort, "share-port", false, "let several encke processes listen on the same ports (SO_REUSEPORT)")
@@ -231,6 +252,14 @@ func (a *age) UnmarshalText(text []byte) error {
 	return err
 }
 
+// amount is a size with its unit, or a number of bytes.
+type amount int
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (b *amount) UnmarshalTOML(value any) error {
+	return bytesValue[int]{(*int)(b)}.Set(fmt.Sprint(value))
+}
+
 // loadRules reads the rules for channels.
 func (s *settings) loadRules() error {
 	var file struct {
@@ -239,6 +268,15 @@ func (s *settings) loadRules() error {
 			HistoryLength *int    `toml:"history-length"`
 			HistoryAge    *age    `toml:"history-age"`
 			SlowReaders   *string `toml:"slow-readers"`
+
+			Subscribe   *string `toml:"subscribe"`
+			Publish     *string `toml:"publish"`
+			SeePresence *string `toml:"see-presence"`
+			Presence    *string `toml:"presence"`
+			Hooks       *string `toml:"hooks"`
+
+			MaxSubscribers *int    `toml:"max-subscribers"`
+			MaxMessage     *amount `toml:"max-message-size"`
 		} `toml:"channel"`
 	}
 	meta, err := toml.DecodeFile(s.file, &file)
@@ -252,7 +290,8 @@ func (s *settings) loadRules() error {
 	}
 	for _, c := range file.Channel {
 		s.Rules = append(s.Rules, edge.Rule{Pattern: c.Pattern, HistoryLength: c.HistoryLength,
-			HistoryAge: (*time.Duration)(c.HistoryAge), SlowReaders: c.SlowReaders})
+			HistoryAge: (*time.Duration)(c.HistoryAge), SlowReaders: c.SlowReaders, Subscribe: c.Subscribe, Publish: c.Publish,
+			SeePresence: c.SeePresence, Presence: c.Presence, Hooks: c.Hooks, MaxSubscribers: c.MaxSubscribers, MaxMessage: (*int)(c.MaxMessage)})
 	}
 	return nil
 }

@@ -40,10 +40,12 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true, "proxy-from": true} // whose defaults differ, or is an example
-	delete(shown, "pattern")
+	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true, "proxy-from": true, "webhook-events": true} // whose defaults differ, or is an example
+	for _, name := range []string{"pattern", "subscribe", "publish", "hooks", "max-subscribers"} {                                                                                       // of rules alone
+		delete(shown, name)
+	}
 	fresh := settings{Config: edge.Defaults()}
-	fresh.HistoryMemory, fresh.IDMemory, fresh.MaxConnections = 0, 0, 0
+	fresh.HistoryMemory, fresh.IDMemory, fresh.MaxConnections, fresh.MailboxMemory = 0, 0, 0, 0
 	fresh.flags().VisitAll(func(f *pflag.Flag) {
 		if f.Name == "config" || f.Name == "check" {
 			return

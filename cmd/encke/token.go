@@ -39,6 +39,14 @@ func (s *settings) keys() error {
 		}
 		s.Tokens.Keys = text
 	}
+	s.Site.Secret = []byte(s.siteSecret)
+	if s.siteSecretFile != "" {
+		secrets, err := readLines("webhook-secret-file", s.siteSecretFile)
+		if err != nil {
+			return err
+		}
+		s.Site.Secret = secrets[0]
+	}
 	return s.readBackendKeys()
 }
 

@@ -1,0 +1,131 @@
+package edge
+
+import (
+	"fmt"
+	"strings"
+
+	"encke/channel"
+	"encke/codes"
+	"encke/presence"
+	"encke/token"
+)
+
+// access is which clients may do something in a channel.
+type access uint8
+
+const (
+	granted access = iota // those whose token says so
+	anybody
+	withToken // those with any token
+	nobody
+)
+
+var accessNames = [...]string{"granted", "anybody", "users", "nobody"}
+
+func parseAccess(name string) (access, error) {
+	for i, n := range accessNames {
+		if n == name {
+			return access(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of %s", name, strings.Join(accessNames[:], ", "))
+}
+
+// policy is what holds for the channels of a rule besides what the store must know.
+type policy struct {
+	pattern     string
+	subscribe   access
+	publish     access
+	seePresence access
+	presence    presence.Mode
+	hooks       hookSet
+	subscribers int // at most; 0: any number
+	message     int // bytes of one at most; 0: as --max-message-size
+}
+
+// policy returns what holds for a channel: the first rule that fits, or what holds for all.
+func (s *Server) policy(name []byte) *policy {
+	for i := range s.policies {
+		if p := &s.policies[i]; channel.Match(p.pattern, name) && !token.Foreign(name, p.pattern) {
+			return p
+		}
+	}
+	return &s.common
+}
+
+// allows says whether a client of these claims, nil without a token, has access; says is what the token itself allows.
+func (a access) allows(claims *token.Claims, says func() bool) bool {
+	switch a {
+	case anybody:
+		return true
+	case withToken:
+		return claims != nil
+	case nobody:
+		return false
+	}
+	return says()
+}
+
+// checkReadable says why a client, of r.claims, may not subscribe to a channel.
+func (r *reactor) checkReadable(name []byte) *codes.Error {
+	if code := channel.CheckName(name); code != codes.None {
+		return codes.New(code, quoted(name))
+	}
+	if base, is := strings.CutPrefix(string(name), presencePrefix); is {
+		return r.checkPresence([]byte(base))
+	}
+	if r.claims != nil && r.claims.Owns(name) {
+		return nil
+	}
+	p := r.server.policy(name)
+	may := p.subscribe.allows(r.claims, func() bool {
+		return r.server.config.mayRead(name) || r.claims != nil && r.claims.May(token.Subscribe, name)
+	})
+	switch {
+	case !may:
+		return r.forbidden("read", name)
+	case p.subscribers > 0 && r.server.subscribers(name) >= p.subscribers:
+		return codes.New(codes.ChannelFull, string(name))
+	}
+	return nil
+}
+
+// subscribers returns how many a channel has now.
+func (s *Server) subscribers(name []byte) int {
+	state, _ := s.store.State(name, s.users.now.Load())
+	return state.Subscribers
+}
+
+// checkPublishable says why a client, of r.claims, may not publish to a channel.
+func (r *reactor) checkPublishable(name []byte) *codes.Error {
+	if code := channel.CheckName(name); code != codes.None {
+		return codes.New(code, quoted(name))
+	}
+	if !r.server.policy(name).publish.allows(r.claims, func() bool { return r.claims != nil && r.claims.May(token.Publish, name) }) {
+		return r.forbidden("publish to", name)
+	}
+	return nil
+}
+
+// checkPresence says why a client, of r.claims, may not see who is in a channel.
+func (r *reactor) checkPresence(name []byte) *codes.Error {
+	if code := channel.CheckName(name); code != codes.None {
+		return codes.New(code, quoted(name))
+	}
+	p := r.server.policy(name)
+	switch {
+	case r.server.presenceMode(name) == presence.Off:
+		return codes.New(codes.NoPresence, string(name))
+	case !p.seePresence.allows(r.claims, func() bool { return r.claims != nil && r.claims.May(token.Presence, name) }):
+		return r.forbidden("see who is in", name)
+	}
+	return nil
+}
+
+// forbidden is the error for a client, of r.claims, that may not do something.
+func (r *reactor) forbidden(what string, name []byte) *codes.Error {
+	if r.claims == nil {
+		return codes.New(codes.Forbidden, "clients without a token may not "+what+" "+string(name))
+	}
+	return codes.New(codes.Forbidden, "this token does not allow to "+what+" "+string(name))
+}

@@ -1,0 +1,209 @@
+package edge
+
+import (
+	"strconv"
+
+	"encke/channel"
+	"encke/codes"
+	"encke/longpoll"
+	"encke/netloop"
+	"encke/presence"
+	"encke/token"
+)
+
+// Who is in a channel is told in another one beside it, $presence:{channel}: joins and leaves are publications there, so that every
+// transport, history and resume serve them too. A list of who is here says as of which position it is.
+
+const presencePrefix = "$presence:"
+
+// maxWatched is the longest name of a channel whose presence is kept.
+const maxWatched = 128 - len(presencePrefix)
+
+// newPresence returns the book of who is where, which tells of changes in the companion channels.
+func newPresence(s *Server) *presence.Book {
+	return presence.New(presence.Config{
+		Grace: s.config.UserGrace.Milliseconds(), MaxEvent: min(32<<10, s.config.MaxMessage),
+		Publish: func(name string, event []byte, now int64) bool {
+			m := channel.Message{Event: "presence", Data: event, JSON: true}
+			_, err := s.store.Publish([]byte(presencePrefix+name), &m, now)
+			return err == nil
+		},
+		Head: func(name string) uint64 { return s.store.Where([]byte(presencePrefix + name)) },
+	})
+}
+
+// presenceMode returns what is kept of who is in a channel: nothing of users' own channels and of the server's.
+func (s *Server) presenceMode(name []byte) presence.Mode {
+	if _, own := token.ChannelUser(string(name)); own || channel.Reserved(name) || len(name) > maxWatched {
+		return presence.Off
+	}
+	return s.policy(name).presence
+}
+
+// present notes that a connection has subscribed to a channel; absent that it does not any more.
+func (r *reactor) present(c netloop.ID, e *entry) {
+	if e.members == nil {
+		return
+	}
+	if x := r.identities.of(c); x.claims != nil {
+		e.members.Enter(x.claims.Subject, x.claims.Info())
+	} else {
+		e.members.Enter("", nil)
+	}
+}
+
+func (r *reactor) absent(c netloop.ID, e *entry, atOnce bool) {
+	if e.members == nil {
+		return
+	}
+	user := ""
+	if x := r.identities.of(c); x.claims != nil {
+		user = x.claims.Subject
+	}
+	e.members.Leave(user, r.now, atOnce)
+}
+
+// introduce tells who a connection is that was there without a token before.
+func (r *reactor) introduce(c netloop.ID, cl *client) {
+	for _, x := range r.channels(c, cl) {
+		if e := r.entries[x]; e.members != nil {
+			e.members.Leave("", r.now, true)
+			r.present(c, e)
+		}
+	}
+}
+
+// passing notes that a user asks for a channel now and then, without a connection that stays: it is present for the grace.
+func (r *reactor) passing(name []byte) {
+	if r.claims == nil {
+		return
+	}
+	if mode := r.server.presenceMode(name); mode != presence.Off {
+		ch := r.server.presence.Open(string(name), mode)
+		ch.Enter(r.claims.Subject, r.claims.Info())
+		ch.Leave(r.claims.Subject, r.now, false)
+		ch.Close()
+	}
+}
+
+// appendSnapshot appends who is in a channel, as a JSON object.
+func (s *Server) appendSnapshot(dst []byte, name []byte, snap presence.Snapshot) []byte {
+	dst = append(dst, `{"channel":"`...)
+	dst = append(dst, name...)
+	dst = append(dst, `","users":`...)
+	dst = strconv.AppendInt(dst, int64(snap.Users), 10)
+	dst = append(dst, `,"connections":`...)
+	dst = strconv.AppendInt(dst, int64(snap.Connections), 10)
+	dst = append(dst, `,"position":"`...)
+	dst = channel.AppendPosition(dst, s.store.Epoch(), snap.Offset)
+	dst = append(dst, '"')
+	if snap.TooMany {
+		dst = append(dst, `,"too_many":true`...)
+	}
+	if snap.Members != nil {
+		dst = append(dst, `,"members":[`...)
+		for i, m := range snap.Members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendMember(dst, &m)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func appendMember(dst []byte, m *presence.Member) []byte {
+	dst = append(dst, `{"user":"`...)
+	dst = append(dst, m.User...)
+	dst = append(dst, `","connections":`...)
+	dst = strconv.AppendInt(dst, int64(m.Connections), 10)
+	if len(m.Info) > 0 {
+		dst = append(dst, `,"info":`...)
+		dst = append(dst, m.Info...)
+	}
+	return append(dst, '}')
+}
+
+// listing is who was in a channel, encoded for all who ask until something changes.
+type listing struct {
+	offset uint64
+	at     int64
+	body   []byte
+}
+
+// listingAge is for how many milliseconds a listing may be old in what no event tells: infos, and connections of members.
+const listingAge = 1000
+
+// listed returns who is in a channel, as clients are told it. It is valid until the next call.
+func (r *reactor) listed(name []byte, members bool) []byte {
+	mode := r.server.presenceMode(name)
+	counts := r.server.presence.Published(string(name), mode, false)
+	if !members || mode != presence.Members {
+		r.scratch = r.server.appendSnapshot(r.scratch[:0], name, counts)
+		return r.scratch
+	}
+	l, there := r.listings[string(name)]
+	if !there || l.offset != counts.Offset || r.now-l.at >= listingAge {
+		snap := r.server.presence.Published(string(name), mode, true)
+		l = listing{snap.Offset, r.now, r.server.appendSnapshot(nil, name, snap)}
+		r.listings[string(name)] = l
+	}
+	return l.body
+}
+
+// forgetListings drops listings that nobody may be given any more.
+func (r *reactor) forgetListings() {
+	for name, l := range r.listings {
+		if r.now-l.at >= listingAge {
+			delete(r.listings, name)
+		}
+	}
+}
+
+// commandPresence answers who is in a channel.
+func (r *reactor) commandPresence(c netloop.ID, cl *client, cmd *command) {
+	name := []byte(cmd.Presence.Channel)
+	if err := r.checkPresence(name); err != nil {
+		r.replyError(c, cl, cmd.ID, err)
+		return
+	}
+	body := r.listed(name, !cmd.Presence.Counts)
+	r.reply(c, cl, cmd.ID, func(b []byte) []byte { return append(append(b, `"presence":`...), body...) })
+}
+
+// servePresence answers GET /presence?channel=… of the public listener.
+func (r *reactor) servePresence(q *request) {
+	if !r.identify(q) {
+		return
+	}
+	text, _ := arg(q.query, "channel")
+	name, ok := unescape(text, false)
+	if !ok {
+		r.fail(q, codes.New(codes.BadChannel, quoted(text)))
+		return
+	}
+	if err := r.checkPresence(name); err != nil {
+		r.fail(q, err)
+		return
+	}
+	_, counts := arg(q.query, "counts")
+	r.body = append(r.body[:0], r.listed(name, !counts)...)
+	r.answerJSON(q, 200, r.body)
+}
+
+// serveMembers answers GET /channels/{name}/presence of the backend: as of this moment.
+func (r *reactor) serveMembers(q *request, name []byte) {
+	mode := r.server.presenceMode(name)
+	if mode == presence.Off {
+		r.fail(q, codes.New(codes.NoPresence, string(name)))
+		return
+	}
+	_, counts := arg(q.query, "counts")
+	name = append([]byte(nil), name...)
+	now := r.now
+	r.elsewhere(q, func() longpoll.Response {
+		snap := r.server.presence.Snapshot(string(name), mode, now, !counts)
+		return longpoll.Response{Status: 200, Type: "application/json", Body: r.server.appendSnapshot(nil, name, snap)}
+	})
+}
