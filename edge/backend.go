@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"fmt"
 	"mime"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 // serveBackend routes a request of the backend listener.
 func (r *reactor) serveBackend(q *request) {
 	if !sameOrigin(q) {
+		r.server.logRefusal(r.address(q.c), codes.BadOrigin, fmt.Errorf("a page of %s, on the backend listener", quoted(q.Header.Peek("Origin"))))
 		r.fail(q, codes.New(codes.Forbidden, "pages of other sites may not use the backend listener"))
 		return
 	}

@@ -284,5 +284,6 @@ func (r *reactor) reply(c netloop.ID, cl *client, id json.RawMessage, add func([
 
 func (r *reactor) replyError(c netloop.ID, cl *client, id json.RawMessage, err *codes.Error) {
 	r.server.figures.refused[err.Code].Add(1)
+	r.noteRefusal(c, err)
 	r.reply(c, cl, id, func(b []byte) []byte { return err.AppendJSON(append(b, `"error":`...)) })
 }

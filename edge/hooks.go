@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,8 +89,7 @@ func (r *reactor) verdictOn(c netloop.ID, a *asked) *codes.Error {
 	case a.err != nil:
 		return codes.New(codes.HookFailed, "")
 	case !a.answer.Allow:
-		r.server.logRefusal(r.address(c), codes.Forbidden, fmt.Errorf("the site's backend refused %s of user %q", a.Hook, a.User))
-		return codes.New(codes.Forbidden, a.answer.Reason)
+		return codes.New(codes.Forbidden, cmp.Or(a.answer.Reason, "the site has refused"))
 	}
 	return nil
 }

@@ -263,6 +263,7 @@ func (r *reactor) failAllow(q *request, allow string) {
 
 func (r *reactor) failWith(q *request, err *codes.Error, o longpoll.ErrorOptions) {
 	r.server.figures.refused[err.Code].Add(1)
+	r.noteRefusal(q.c, err)
 	o.Close, o.Head, o.KeepAlive10 = !q.keep, q.head, q.keep10
 	if err.Code.Status() == 503 {
 		o.Retry = retryAfter

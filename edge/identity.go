@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"crypto/sha256"
-	"fmt"
 
 	"encke/codes"
 	"encke/longpoll"
@@ -151,7 +150,6 @@ func (r *reactor) identify(q *request) bool {
 		return true
 	}
 	if r.server.revoked.has(r.claims, r.now/1000) {
-		r.server.logRefusal(r.address(q.c), codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
 		r.fail(q, codes.New(codes.TokenRevoked, ""))
 		return false
 	}

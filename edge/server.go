@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"encke/channel"
+	"encke/codes"
 	"encke/mailbox"
 	"encke/netloop"
 	"encke/presence"
@@ -87,7 +88,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		return nil, err
 	}
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
-		leftover: newLeftover(), common: common, policies: policies}
+		refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
