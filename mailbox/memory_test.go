@@ -100,19 +100,20 @@ func TestTakenAreNotPinned(t *testing.T) {
 		t.Error("an acknowledged letter is still in memory")
 	}
 	last, _ := s.After("ann", 4*1024, 1000, 9, nil)
-	newest := weak.Make(last[0])
+	newest, box := weak.Make(last[0]), weak.Make(s.shard("ann").byUser["ann"])
 	last = nil
 	s.DeleteAll("ann", 9)
 	runtime.GC()
-	if newest.Value() != nil {
-		t.Error("a deleted letter is still in memory")
+	if newest.Value() != nil || box.Value() != nil {
+		t.Error("a deleted letter is still in memory, or its box")
 	}
 	runtime.KeepAlive(held)
+	runtime.KeepAlive(s)
 }
 
 // TestRingFollowsLoad: it grows up to Length and no further, and shrinks.
 func TestRingFollowsLoad(t *testing.T) {
-	s := New(with(func(c *Config) { c.Length = 100 }))
+	s := New(with(func(c *Config) { c.Length, c.Bytes = 100, 5000 }))
 	places := func() int { return len(s.shard("ann").byUser["ann"].letters.places) }
 	for _, c := range []struct {
 		name string
@@ -124,6 +125,8 @@ func TestRingFollowsLoad(t *testing.T) {
 		{"a quarter", func() { s.AckOnly("ann", newest(s, 75), 9) }, 100},
 		{"less than a quarter", func() { s.AckOnly("ann", newest(s, 1), 9) }, 48},
 		{"one is left", func() { s.AckOnly("ann", newest(s, 23), 9) }, minRing},
+		{"full again", func() { fill(t, s, "ann", 150) }, 100},
+		{"a large one instead of all", func() { put(t, s, "ann", 5000, 9) }, minRing},
 	} {
 		if c.do(); places() != c.want {
 			t.Errorf("%s: %d places, want %d", c.name, places(), c.want)

@@ -164,6 +164,20 @@ func TestOwnEnd(t *testing.T) {
 	}
 }
 
+// TestNextEndIsKnown: a box is not gone through before something in it is over.
+func TestNextEndIsKnown(t *testing.T) {
+	s := New(roomy)
+	for _, ends := range []int64{70, 50, 0, 60} {
+		s.Put("ann", nil, 0, ends, wireOf(1), 1)
+	}
+	for _, c := range []struct{ now, next int64 }{{1, 50}, {49, 50}, {50, 60}, {65, 70}, {70, never}} {
+		s.Sweep(c.now, 1)
+		if got := s.shard("ann").byUser["ann"].next; got != c.next {
+			t.Errorf("at %d: %d, want %d", c.now, got, c.next)
+		}
+	}
+}
+
 // TestOldestOfAllGoesFirst: a busy user and a silent one; what the bound takes is what is oldest, whoever has it.
 func TestOldestOfAllGoesFirst(t *testing.T) {
 	s := New(with(func(c *Config) { c.Memory = 100_000 }))

@@ -121,6 +121,7 @@ func TestList(t *testing.T) {
 		{"ann", 9 * 1024, 2, nil, 5, false},
 		{"ann", 0, 0, nil, 5, true},
 		{"ann", 0, -1, nil, 5, true},
+		{"ann", 9 * 1024, -1, nil, 5, false},
 		{"bob", 0, 2, nil, 0, false},
 	} {
 		got, total, more := s.List(c.user, c.after, c.limit, 9, nil)
