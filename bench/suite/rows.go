@@ -87,11 +87,11 @@ func memory(target string, bound float64) []figure {
 		{name: "client bytes per connection", text: "harness, a client", lower: true, target: "≤ 400 B", bound: 400}}
 }
 
-// withTokens allows the harness the 200 bytes of a client's token.
+// withTokens has no target for the harness: it keeps every client's token, 200 bytes, and the collector's share of them.
 func withTokens(figures []figure) []figure {
 	for i := range figures {
 		if f := &figures[i]; f.name == "client bytes per connection" {
-			f.target, f.bound = "≤ 600 B", 600
+			f.target = ""
 		}
 	}
 	return figures

@@ -42,7 +42,7 @@ func TestMeasure(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", server, "encke/cmd/encke").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := Settings{Runs: 2, Only: []string{"connect", "saturated", "longpoll", "idle-users", "storm-users", "users"}, Kinds: []string{"encke"}, Scale: 0.01, Server: server, Progress: io.Discard}
+	s := Settings{Runs: 2, Only: []string{"connect", "saturated", "longpoll", "idle-users", "users"}, Kinds: []string{"encke"}, Scale: 0.01, Server: server, Progress: io.Discard}
 	if testing.Verbose() {
 		s.Progress = os.Stderr
 	}
