@@ -40,6 +40,8 @@ type wire struct {
 		User    string
 		Expires int64
 	}
+	Mail  uint64
+	Ack   *struct{ Acknowledged int }
 	Error *struct {
 		Code, Message string
 		Offset        int
