@@ -172,6 +172,12 @@ func (r *reactor) commandPresence(c netloop.ID, cl *client, cmd *command) {
 	r.reply(c, cl, cmd.ID, func(b []byte) []byte { return append(append(b, `"presence":`...), body...) })
 }
 
+// wantsCounts says whether a request asks for the numbers alone: counts=1.
+func wantsCounts(q *request) bool {
+	text, given := arg(q.query, "counts")
+	return given && string(text) != "0"
+}
+
 // servePresence answers GET /presence?channel=… of the public listener.
 func (r *reactor) servePresence(q *request) {
 	if !r.identify(q) {
@@ -187,8 +193,7 @@ func (r *reactor) servePresence(q *request) {
 		r.fail(q, err)
 		return
 	}
-	_, counts := arg(q.query, "counts")
-	r.body = append(r.body[:0], r.listed(name, !counts)...)
+	r.body = append(r.body[:0], r.listed(name, !wantsCounts(q))...)
 	r.answerJSON(q, 200, r.body)
 }
 
@@ -199,7 +204,7 @@ func (r *reactor) serveMembers(q *request, name []byte) {
 		r.fail(q, codes.New(codes.NoPresence, string(name)))
 		return
 	}
-	_, counts := arg(q.query, "counts")
+	counts := wantsCounts(q)
 	name = append([]byte(nil), name...)
 	now := r.now
 	r.elsewhere(q, func() longpoll.Response {

@@ -187,8 +187,10 @@ func TestPresence(t *testing.T) {
 	for _, c := range []struct{ ask, want string }{
 		{"backend /channels/x/presence", want},
 		{"backend /channels/x/presence?counts=1", counts},
+		{"backend /channels/x/presence?counts=0", want},
 		{"public /presence?channel=x", want},
 		{"public /presence?counts=1&channel=%78", counts},
+		{"public /presence?counts=0&channel=x", want},
 		{`{"id":1,"presence":{"channel":"x"}}`, `{"id":1,"presence":` + want + `}`},
 		{`{"presence":{"channel":"x","counts":true}}`, `{"presence":` + counts + `}`},
 	} {
