@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"strconv"
 
 	"encke/channel"
@@ -172,6 +173,20 @@ func (r *reactor) commandPresence(c netloop.ID, cl *client, cmd *command) {
 	r.reply(c, cl, cmd.ID, func(b []byte) []byte { return append(append(b, `"presence":`...), body...) })
 }
 
+// identifyAsking finds out who makes a request, as identify does, that is no connection of its user's: one who holds as many as it
+// may can still ask.
+func (r *reactor) identifyAsking(q *request) bool {
+	if !r.recognise(q) {
+		return false
+	}
+	if r.claims != nil && r.server.revoked.has(r.claims, r.now/1000) {
+		r.server.logRefusal(r.address(q.c), codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
+		r.fail(q, codes.New(codes.TokenRevoked, ""))
+		return false
+	}
+	return true
+}
+
 // wantsCounts says whether a request asks for the numbers alone: counts=1.
 func wantsCounts(q *request) bool {
 	text, given := arg(q.query, "counts")
@@ -180,7 +195,7 @@ func wantsCounts(q *request) bool {
 
 // servePresence answers GET /presence?channel=… of the public listener.
 func (r *reactor) servePresence(q *request) {
-	if !r.identify(q) {
+	if !r.identifyAsking(q) {
 		return
 	}
 	text, _ := arg(q.query, "channel")

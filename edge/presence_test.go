@@ -395,6 +395,24 @@ func TestPresenceEnds(t *testing.T) {
 	}
 }
 
+// TestPresenceAtTheLimit: to ask who is here takes no connection of a user's; a token must be good all the same.
+func TestPresenceAtTheLimit(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, func(c *edge.Config) { c.MaxPerUser = 1 })
+	ticket := ticketFor(t, "42", "", readsAll)
+	openStream(t, r.public, "/sse?channels=x&"+ticket)
+	if got, text := statusOf(t, r, "/poll?wait=0&channels=x&"+ticket); got != 429 {
+		t.Errorf("another connection: %d %s", got, text)
+	}
+	if got, text := statusOf(t, r, "/presence?channel=x&"+ticket); got != 200 {
+		t.Errorf("%d %s", got, text)
+	}
+	r.ask(t, "POST", "/tokens/revoke", `{"user":"42"}`)
+	if got, text := statusOf(t, r, "/presence?channel=x&"+ticket); got != 401 || !strings.Contains(text, "token_revoked") {
+		t.Errorf("revoked: %d %s", got, text)
+	}
+}
+
 // TestPresenceRefused: without the right, where nothing is kept, of what is no channel: over every transport, and nothing is said of
 // who is here.
 func TestPresenceRefused(t *testing.T) {
