@@ -327,6 +327,7 @@ func TestRuleValues(t *testing.T) {
 		{func(_ *edge.Config, r *edge.Rule) { r.SeePresence = ptr("members") }, []string{`"chat:*"`, "see-presence", `"members"`}},
 		{func(_ *edge.Config, r *edge.Rule) { r.Presence = ptr("anybody") }, []string{`"chat:*"`, "presence", `"anybody"`, "off, counts, members"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.Hooks = ptr("subscribe,publsh") }, []string{`"chat:*"`, "hooks", `"publsh"`}},
+		{func(_ *edge.Config, r *edge.Rule) { r.Hooks = ptr("connect") }, []string{`"chat:*"`, "hooks", `connect`}},
 		{func(_ *edge.Config, r *edge.Rule) { r.Hooks = ptr("subscribe") }, []string{"--hook"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.Hooks = ptr("") }, nil},
 		{func(_ *edge.Config, r *edge.Rule) { r.MaxSubscribers = ptr(-1) }, []string{`"chat:*"`, "max-subscribers"}},

@@ -106,7 +106,7 @@ func (r *Rule) applyPolicy(p *policy) (err error) {
 		{"publish", r.Publish, func(s string) (err error) { p.publish, err = parseAccess(s); return }},
 		{"see-presence", r.SeePresence, func(s string) (err error) { p.seePresence, err = parseAccess(s); return }},
 		{"presence", r.Presence, func(s string) (err error) { p.presence, err = parseMode(s); return }},
-		{"hooks", r.Hooks, func(s string) (err error) { p.hooks, err = parseHooks(s); return }},
+		{"hooks", r.Hooks, func(s string) (err error) { p.hooks, err = parseChannelHooks(s); return }},
 	} {
 		if x.text == nil {
 			continue
@@ -128,6 +128,15 @@ func (r *Rule) applyPolicy(p *policy) (err error) {
 		}
 	}
 	return nil
+}
+
+// parseChannelHooks reads what is asked about a channel. Connections are asked about for all channels or none.
+func parseChannelHooks(list string) (hookSet, error) {
+	h, err := parseHooks(list)
+	if err == nil && h&hookConnect != 0 {
+		return 0, fmt.Errorf("%q: connect is none of subscribe, publish; --hook-on has it", list)
+	}
+	return h, err
 }
 
 func parseMode(name string) (presence.Mode, error) {
