@@ -204,7 +204,7 @@ func TestRuleOrder(t *testing.T) {
 	for _, c := range []struct {
 		channel      string
 		bytes, holds int // of the largest message, and how many are kept
-	}{{"room:vip", 64 << 10, 1}, {"room:1", 100, 5}, {"room:lost", 100, 5}, {"us", 64 << 10, 3}, {"roo", 50, 4}} {
+	}{{"room:vip", 64 << 10, 1}, {"room:1", 100, 5}, {"room:lost", 100, 5}, {"us", 64 << 10, 3}, {"roo", 50, 4}, {"user:1", 64 << 10, 5}, {"user:shared", 64 << 10, 2}} {
 		if res, text := r.ask(t, "POST", "/channels/"+c.channel, strings.Repeat("x", c.bytes+1)); res.StatusCode != 413 {
 			t.Errorf("%s: %d bytes: %s %s", c.channel, c.bytes+1, res.Status, text)
 		}

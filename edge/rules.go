@@ -6,6 +6,7 @@ import (
 
 	"encke/channel"
 	"encke/presence"
+	"encke/token"
 )
 
 // Rule makes settings of channels otherwise than those of all. What is nil stays as it is for all.
@@ -47,10 +48,28 @@ func (c *Config) rules() (all channel.Settings, rules []channel.Rule, common pol
 		rules = append(rules, channel.Rule{Pattern: r.Pattern, Settings: settings})
 		policies = append(policies, p)
 	}
+	rules = ownFirst(rules, all)
 	if all.Slow == channel.SlowLatest && all.Length == 0 {
 		err = errNothingKept
 	}
 	return
+}
+
+// ownFirst puts the rules for users' own channels first, and behind them that for such channels no other rule counts: the store
+// knows nothing of users.
+func ownFirst(rules []channel.Rule, all channel.Settings) []channel.Rule {
+	var own, others []channel.Rule
+	for _, r := range rules {
+		if _, is := token.ChannelUser(r.Pattern); is {
+			own = append(own, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	if len(others) == 0 {
+		return own
+	}
+	return append(append(own, channel.Rule{Pattern: token.UserChannel("*"), Settings: all}), others...)
 }
 
 // commonPolicy is what holds for channels for which no rule says otherwise.
