@@ -63,6 +63,19 @@ func (s *Server) Expiries() (n int) {
 	return n
 }
 
+// Starve makes loop 0, which must be the only one, believe that there is no memory for output, or some again. Everything that was
+// posted to it before has been seen on return.
+func (s *Server) Starve(on bool) {
+	done := make(chan struct{})
+	s.engine.Loops()[0].Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
+		defer close(done)
+		if s.budget.output = 0; on {
+			s.budget.output = -1
+		}
+	}})
+	<-done
+}
+
 // RSS returns the resident set of the process.
 func RSS() uint64 { return rss() }
 
@@ -113,6 +126,8 @@ func (s *Server) Tables() map[string]int {
 		add("stalled", len(r.stalled))
 		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
+		add("letters", len(r.letters)+len(r.starved))
+		add("hooks", len(r.hooks.answers)+len(r.hooks.commands))
 		add("proxied", len(r.proxied))
 		add("paces", len(r.paces))
 		add("identities", r.identities.number+len(r.identities.verdicts))

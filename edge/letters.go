@@ -11,6 +11,9 @@ import (
 	"encke/mailbox"
 	"encke/netloop"
 	"encke/token"
+	"encke/wsframe"
+
+	"github.com/gobwas/ws"
 )
 
 // A letter is a message to a user that is kept until the user's page has acknowledged it, however long that is away. It is no
@@ -101,7 +104,7 @@ func (r *reactor) mail(user string, m *channel.Message) (sent, *codes.Error) {
 // lettered is how far a connection has been given its user's letters.
 type lettered struct {
 	upTo uint64 // number of the last
-	more bool   // there are others, for when output has gone
+	more bool   // there may be others, for when its output has gone
 }
 
 // givesLetters says whether letters can be given to a connection as it is now.
@@ -115,18 +118,24 @@ func (r *reactor) giveLetters(c netloop.ID, cl *client) {
 	if !r.givesLetters(c, cl) {
 		return
 	}
-	user := r.identities.of(c).claims.Subject
-	if cl.transport == overPoll {
+	user, room := r.identities.of(c).claims.Subject, r.room()
+	x := r.letters[c]
+	switch {
+	case r.loop.Waiting(c) > 0: // Drained comes back to it
+		r.letters[c] = lettered{x.upTo, true}
+		return
+	case room == 0: // the next tick looks again
+		r.starved[c] = struct{}{}
+		return
+	case cl.transport == overPoll:
 		r.pollLetters(c, cl, user)
 		return
 	}
-	x := r.letters[c]
-	if x.more = r.loop.Waiting(c) > 0 || r.room() == 0; x.more {
-		r.letters[c] = x
-		return
-	}
-	all, more := r.server.mailboxes.After(user, x.upTo, r.room(), r.now, nil)
+	all, more := r.server.mailboxes.After(user, x.upTo, room, r.now, nil)
 	if len(all) == 0 {
+		if x.more {
+			r.letters[c] = lettered{upTo: x.upTo}
+		}
 		return
 	}
 	r.letters[c] = lettered{all[len(all)-1].ID, more}
@@ -136,26 +145,44 @@ func (r *reactor) giveLetters(c netloop.ID, cl *client) {
 	}
 }
 
-// sendLetters sends letters in the transport's form: like publications, but without any effect on a client's position.
+// feedStarved gives letters to connections for which there was no memory. The loop calls it at every tick.
+func (r *reactor) feedStarved() {
+	for c := range r.starved {
+		if r.room() == 0 {
+			return
+		}
+		delete(r.starved, c)
+		r.giveLetters(c, r.clients.at(c))
+	}
+}
+
+// sendLetters sends letters in the transport's form: like publications, but without any effect on a client's position. They go out
+// in one piece, as a replay does, and like that do not count against --max-pending: nothing more is given before they have been
+// taken.
 func (r *reactor) sendLetters(c netloop.ID, cl *client, all []*mailbox.Letter) {
 	r.server.figures.letters.Add(uint64(len(all)))
-	if cl.transport == overWS {
-		for _, l := range all {
-			r.sendFrame(c, cl, 1, l.Wire, cl.flags&isDeflate != 0)
+	out, start := r.scratch[:0], 0
+	if cl.transport != overWS {
+		out, start = r.chunk(out, cl)
+	}
+	for _, l := range all {
+		switch {
+		case cl.transport == overSSE:
+			out = append(append(append(out, "data: "...), l.Wire...), "\n\n"...)
+		case cl.transport == overStream:
+			out = append(append(out, l.Wire...), '\n')
+		case cl.flags&isDeflate != 0 && wsframe.FitsWindow(len(l.Wire), cl.bits):
+			out = wsframe.AppendDeflated(out, ws.OpText, l.Wire)
+		default:
+			out = appendText(out, l.Wire)
 		}
+	}
+	if cl.transport != overWS {
+		r.sendChunk(c, cl, out, start)
 		return
 	}
-	out, start := r.chunk(r.scratch[:0], cl)
-	for _, l := range all {
-		if cl.transport == overSSE {
-			out = append(append(append(out, "data: "...), l.Wire...), "\n\n"...)
-		} else {
-			out = append(append(out, l.Wire...), '\n')
-		}
-	}
-	if r.sendChunk(c, cl, out, start) == netloop.SentLater {
-		r.checkPending(c, cl)
-	}
+	r.scratch = out
+	r.loop.Send(c, out)
 }
 
 // pollLetters answers a parked poll with its user's letters, if there are any that no poll has been given.

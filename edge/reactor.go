@@ -48,6 +48,7 @@ type reactor struct {
 	checked    int                   // the last entry that checkEntries has looked at
 
 	letters  map[netloop.ID]lettered // how far connections have been given letters, where they have been given any
+	starved  map[netloop.ID]struct{} // to whom letters could not be given for want of memory
 	listings map[string]listing      // who is in channels that clients have asked about lately
 
 	entries     []*entry
@@ -104,6 +105,7 @@ func newReactor(s *Server, l *netloop.Loop) *reactor {
 		progress: map[netloop.ID]*longpoll.Progress{}, partial: map[netloop.ID]*wsframe.Partial{},
 		many: map[netloop.ID][]uint32{}, batches: map[netloop.ID]*batch{}, origins: map[netloop.ID]netip.Addr{}, proxied: map[netloop.ID]netip.Addr{}, waits: map[netloop.Handle]int64{},
 		lags: map[netloop.ID][]lag{}, paces: map[netloop.ID]pace{}, byChannel: map[uint64]*entry{}, listings: map[string]listing{}, letters: map[netloop.ID]lettered{},
+		starved: map[netloop.ID]struct{}{},
 	}
 	r.sink.r = r
 	r.identities = newIdentities()
@@ -125,6 +127,7 @@ func (r *reactor) Tick(now time.Time) {
 	r.forgetPaces()
 	r.forgetListings()
 	r.forgetAllowed()
+	r.feedStarved()
 	r.expire()
 	r.identities.age(r.now)
 	r.submitQueued()
@@ -321,6 +324,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	delete(r.batches, c)
 	delete(r.paces, c)
 	delete(r.letters, c)
+	delete(r.starved, c)
 	if len(r.waits) > 0 { // it may have gone between being resumed and being shown its request
 		delete(r.waits, r.loop.Handle(c))
 	}

@@ -1,0 +1,221 @@
+package edge_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"encke/edge"
+)
+
+// letter puts a letter into a user's box, who may be here, and returns its number.
+func (r *rig) letter(t testing.TB, user, text string, lines ...string) uint64 {
+	t.Helper()
+	_, answer := r.ask(t, "POST", "/users/"+user, text, append(lines, "Encke-Mailbox: always")...)
+	w := parseWire(t, []byte(answer))
+	if w.Mail == 0 || w.Channel != "user:"+user {
+		t.Fatalf("a letter to %s: %s", user, answer)
+	}
+	return w.Mail
+}
+
+// letters puts n letters of size bytes into a user's box, by one request.
+func (r *rig) letters(t testing.TB, user string, n, size int) (all []uint64) {
+	t.Helper()
+	line := fmt.Sprintf(`{"user":%q,"mailbox":"always","data":%q}`+"\n", user, strings.Repeat("x", size))
+	_, answer := r.ask(t, "POST", "/publish", strings.Repeat(line, n), "Content-Type: application/x-ndjson")
+	for _, line := range strings.Split(strings.TrimSpace(answer), "\n") {
+		w := parseWire(t, []byte(line))
+		if w.Mail == 0 {
+			t.Fatalf("a letter to %s: %s", user, line)
+		}
+		all = append(all, w.Mail)
+	}
+	return all
+}
+
+// box asks the backend for a user's letters.
+func (r *rig) box(t testing.TB, user, query string) (b struct {
+	User    string
+	Total   int
+	More    bool
+	Letters []wire
+}) {
+	t.Helper()
+	res, text := r.ask(t, "GET", "/users/"+user+"/mailbox?"+query, "")
+	if err := json.Unmarshal([]byte(text), &b); err != nil || res.StatusCode != 200 || b.User != user {
+		t.Fatalf("the box of %s: %s %s %v", user, res.Status, text, err)
+	}
+	return b
+}
+
+// kept returns the numbers of a user's letters.
+func (r *rig) kept(t testing.TB, user string) []uint64 {
+	t.Helper()
+	return numbersOf(r.box(t, user, "limit=1000").Letters)
+}
+
+func numbersOf(letters []wire) (all []uint64) {
+	for _, w := range letters {
+		all = append(all, w.Mail)
+	}
+	return all
+}
+
+// balanced demands that every letter that was put is accounted for.
+func (r *rig) balanced(t testing.TB) {
+	t.Helper()
+	if m := r.Stats().Users.Mailboxes; m.Put != m.Acknowledged+m.Deleted+m.Dropped()+uint64(m.Letters) {
+		t.Errorf("letters are not accounted for: %+v", m)
+	}
+}
+
+// acknowledge acknowledges over POST /ack and returns the answer.
+func (r *rig) acknowledge(t testing.TB, query string, lines ...string) string {
+	t.Helper()
+	p := newPeer(t, r.public)
+	defer p.Close()
+	p.write("POST /ack?" + query + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+	_, text := p.answer()
+	return text
+}
+
+// away waits until a user has been away for longer than the grace.
+func (r *rig) away(t *testing.T, user string, grace time.Duration) {
+	t.Helper()
+	waitFor(t, user+" to be away", func() bool {
+		s := userState(t, r, user)
+		return !s.Online && s.Connections == 0 && (s.LastSeen == nil || time.Since(time.UnixMilli(*s.LastSeen)) > grace+2*time.Millisecond)
+	})
+}
+
+// ways are how letters reach a user.
+var ways = []string{"ws", "sse", "stream", "long poll", "interval poll"}
+
+// poller is a client that polls from its position, on one connection.
+type poller struct {
+	*peer
+	query, wait, position string
+	got                   []wire
+	longest               int // bytes of an answer
+}
+
+// poll asks once and returns what came.
+func (p *poller) poll(more string) []wire {
+	p.t.Helper()
+	p.get("/poll?channels=news&wait=" + p.wait + "&since=" + p.position + "&" + p.query + more)
+	return p.answered()
+}
+
+func (p *poller) answered() []wire {
+	p.t.Helper()
+	text := p.want(200)
+	w := parseWire(p.t, []byte(text))
+	p.position, p.longest = w.Position, max(p.longest, len(text))
+	return w.Publications
+}
+
+func (p *poller) next() (w wire) {
+	p.t.Helper()
+	for len(p.got) == 0 {
+		if p.got = p.poll(""); len(p.got) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	w, p.got = p.got[0], p.got[1:]
+	return w
+}
+
+// come opens a connection of a user who also follows "news"; a poller has made no request yet.
+func come(t *testing.T, r *rig, way, query string) slowPeer {
+	t.Helper()
+	switch way {
+	case "long poll", "interval poll":
+		p := &poller{peer: newPeer(t, r.public), query: query, wait: map[bool]string{true: "10", false: "0"}[way == "long poll"]}
+		return slowPeer{p.peer, p.next}
+	}
+	return openSlow(t, r, way, "news&"+query)
+}
+
+// TestLettersInPieces: more letters than are given at once, to readers that do not read for a while, some put before they came and
+// some after; each comes once, in order, and nobody is ended for it.
+func TestLettersInPieces(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		n, size, pending, most int // most is how many bytes an answer of a poll has
+	}{
+		{"large", 400, 4000, 1 << 20, 270 << 10},
+		{"small", 9000, 120, 64 << 10, 70 << 10},
+		{"larger than may wait", 60, 60_000, 4 << 10, 62 << 10},
+	} {
+		for _, way := range append([]string{"deflate"}, ways...) {
+			if way == "deflate" && c.n > 1000 { // the race detector has the pool of compressors forget many
+				continue
+			}
+			t.Run(c.name+" "+way, func(t *testing.T) {
+				t.Parallel()
+				r, _ := guarded(t, func(cfg *edge.Config) {
+					cfg.MailboxLength, cfg.MailboxBytes, cfg.MaxPending = c.n, 8<<20, c.pending
+				})
+				ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+				put := r.letters(t, "42", c.n/2, c.size)
+				var p slowPeer
+				if way == "deflate" {
+					s := newWS(t, r.public, "/ws?"+ticket, "Sec-WebSocket-Extensions: permessage-deflate")
+					s.text()
+					p = slowPeer{s.peer, s.text}
+				} else {
+					p = come(t, r, way, ticket)
+				}
+				put = append(put, r.letters(t, "42", c.n-c.n/2, c.size)...)
+				for i, n := range put {
+					if w := p.next(); w.Mail != n {
+						t.Fatalf("%d of %d: %+v, want %d; ended %v", i, len(put), w, n, r.Stats().Ended)
+					}
+				}
+				if way == "deflate" {
+					return
+				}
+				r.push(t, "news", "after all")
+				if w := p.next(); w.Channel != "news" {
+					t.Errorf("%+v", w)
+				}
+			})
+		}
+	}
+}
+
+// TestLettersWaitForMemory: when there is no memory for output letters wait, and are given when there is some again, also to those
+// to whom nothing else is sent.
+func TestLettersWaitForMemory(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.Loops = 1 })
+	ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+	var all []slowPeer
+	for _, way := range ways[:3] {
+		all = append(all, come(t, r, way, ticket))
+	}
+	poll := &poller{peer: newPeer(t, r.public), query: ticket}
+	poll.get("/poll?channels=news&wait=60&" + ticket)
+	goes := newWS(t, r.public, "/ws?"+ticket)
+	waitFor(t, "all to be here", func() bool { return userState(t, r, "42").Connections == 5 })
+	r.Starve(true)
+	n, m := r.letter(t, "42", "1"), r.letter(t, "42", "2")
+	r.Starve(true) // what was posted before this has been seen
+	goes.Close()
+	waitFor(t, "one to go", func() bool { return userState(t, r, "42").Connections == 4 })
+	r.Starve(false)
+	for i, p := range all {
+		if a, b := p.next(), p.next(); a.Mail != n || b.Mail != m {
+			t.Errorf("%s: %+v %+v", ways[i], a, b)
+		}
+	}
+	if got := poll.answered(); len(got) != 2 {
+		t.Errorf("poll: %+v", got)
+	}
+	for _, p := range append(all, slowPeer{poll.peer, nil}) {
+		p.Close()
+	}
+	r.leavesNothing(t)
+}
