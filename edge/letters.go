@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strconv"
 
@@ -189,7 +190,7 @@ func (r *reactor) sendLetters(c netloop.ID, cl *client, all []*mailbox.Letter) {
 func (r *reactor) pollLetters(c netloop.ID, cl *client, user string) {
 	body := r.beginPoll()
 	empty := len(body)
-	if body = r.appendLetters(body, user); len(body) == empty {
+	if body = r.appendLetters(body, user, math.MaxInt64); len(body) == empty { // it is a part of the visit that it began in
 		return
 	}
 	r.body = append(body, `],"position":"`...)
@@ -197,14 +198,30 @@ func (r *reactor) pollLetters(c netloop.ID, cl *client, user string) {
 	r.unpark(c, cl, r.body)
 }
 
-// appendLetters appends the letters that are to be given to a poll of the user.
-func (r *reactor) appendLetters(body []byte, user string) []byte {
-	all, _ := r.server.mailboxes.Poll(user, max(r.room()-len(body), 0), r.server.config.UserGrace.Milliseconds(), r.now, nil)
+// appendLetters appends the letters that are to be given to a poll of the user. A visit to the mailbox ends when nobody has polled
+// for grace milliseconds.
+func (r *reactor) appendLetters(body []byte, user string, grace int64) []byte {
+	all, _ := r.server.mailboxes.Poll(user, max(r.room()-len(body), 0), grace, r.now, nil)
 	for _, l := range all {
 		body = append(comma(body), l.Wire...)
 	}
 	r.server.figures.letters.Add(uint64(len(all)))
 	return body
+}
+
+// greet appends the letters that a poll finds.
+func (r *reactor) greet(body []byte) []byte {
+	if r.claims == nil {
+		return body
+	}
+	return r.appendLetters(body, r.claims.Subject, r.server.config.UserGrace.Milliseconds())
+}
+
+// pollOver notes that a poll that was parked is over.
+func (r *reactor) pollOver(c netloop.ID) {
+	if x := r.identities.of(c); x.claims != nil {
+		r.server.mailboxes.Polled(x.claims.Subject, r.now)
+	}
 }
 
 // acknowledge takes what a request of a user acknowledges: ack=17, all letters up to that one.

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,32 @@ func TestLettersInPieces(t *testing.T) {
 	}
 }
 
+// TestPollsAreBounded: an answer has about 256 KiB of letters and publications together, and nothing is left out.
+func TestPollsAreBounded(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.MailboxLength, c.MailboxBytes = 1000, 8<<20 })
+	p := &poller{peer: newPeer(t, r.public), query: "token=" + tokenFor(t, "42", time.Hour, "news"), wait: "0"}
+	p.poll("")
+	for range 3 { // of both kinds
+		r.fill(t, "news", 20, 10_000)
+		r.letters(t, "42", 40, 10_000)
+	}
+	mails, publications := map[uint64]bool{}, map[uint64]bool{}
+	for len(mails) < 120 || len(publications) < 60 {
+		w := p.next()
+		all, key := mails, w.Mail
+		if key == 0 {
+			all, key = publications, w.Offset
+		}
+		if all[key] {
+			t.Fatalf("twice: %+v", w)
+		}
+		all[key] = true
+	}
+	if p.longest > 280<<10 || p.longest < 200<<10 {
+		t.Errorf("the longest answer has %d bytes", p.longest)
+	}
+}
+
 // TestLettersWaitForMemory: when there is no memory for output letters wait, and are given when there is some again, also to those
 // to whom nothing else is sent.
 func TestLettersWaitForMemory(t *testing.T) {
@@ -218,4 +245,49 @@ func TestLettersWaitForMemory(t *testing.T) {
 		p.Close()
 	}
 	r.leavesNothing(t)
+}
+
+// TestPollsDoNotSpin: a poll is not answered with letters that one was given before, however long it is parked; when nobody has
+// polled for the grace all come again. A HEAD gives nobody anything.
+func TestPollsDoNotSpin(t *testing.T) {
+	t.Parallel()
+	const grace = 300 * time.Millisecond
+	r, _ := guarded(t, func(c *edge.Config) { c.UserGrace = grace })
+	p := &poller{peer: newPeer(t, r.public), query: "token=" + tokenFor(t, "42", time.Hour, "news"), wait: "700ms"}
+	first := r.letter(t, "42", "1")
+	p.write("HEAD /poll?wait=0&channels=news&" + p.query + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.head("HEAD")
+	expect := func(what string, got []wire, want ...uint64) {
+		t.Helper()
+		if !slices.Equal(numbersOf(got), want) {
+			t.Errorf("%s: %+v, want %v", what, got, want)
+		}
+	}
+	expect("the first poll", p.poll(""), first)
+	expect("a poll that is parked for longer than the grace", p.poll(""))
+	expect("the one after it", p.poll(""))
+	for _, keepalive := range []bool{true, false} { // a poll that has waited for longer than the grace is given what is new
+		p.get("/poll?channels=news&wait=20&since=" + p.position + "&" + p.query)
+		parked := time.Now()
+		waitFor(t, "the grace to be over", func() bool { return time.Since(parked) > 2*grace })
+		n := r.letter(t, "42", "more")
+		expect("a letter to a poll that was parked", p.answered(), n)
+		if !keepalive {
+			break
+		}
+	}
+	p.get("/poll?channels=news&wait=20&since=" + p.position + "&" + p.query)
+	parked := time.Now()
+	waitFor(t, "the grace to be over", func() bool { return time.Since(parked) > 2*grace && r.Stats().Connections["poll"] == 1 })
+	p.Close() // cut off; comes back at once
+	waitFor(t, "the poll to be over", func() bool { return r.Stats().Connections["poll"] == 0 })
+	r.push(t, "news", "x")
+	p.peer = newPeer(t, r.public)
+	p.wait = "0"
+	if got := p.poll(""); len(got) != 1 || got[0].Channel != "news" {
+		t.Errorf("back at once: %+v", got)
+	}
+	r.away(t, "42", grace)
+	expect("after the grace", p.poll(""), r.kept(t, "42")...)
+	expect("and not again", p.poll(""))
 }

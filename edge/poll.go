@@ -57,8 +57,8 @@ func (r *reactor) pollNow(q *request) {
 		body, next = r.appendPollItems(body, string(name), &joined)
 		r.offsets = append(r.offsets, next)
 	}
-	if r.claims != nil {
-		body = r.appendLetters(body, r.claims.Subject)
+	if !q.head { // which gives nobody anything
+		body = r.greet(body)
 	}
 	r.body = r.endPoll(body, r.offsets)
 	r.answerJSON(q, 200, r.body)
@@ -142,9 +142,7 @@ func (r *reactor) park(q *request, wait time.Duration) {
 		body, next = r.appendPollItems(body, string(name), &joined)
 		r.begins = append(r.begins, next)
 	}
-	if r.claims != nil {
-		body = r.appendLetters(body, r.claims.Subject)
-	}
+	body = r.greet(body)
 	r.body = body
 	if len(body) == empty {
 		r.loop.SetTimer(c, timerPoll, wait)
@@ -191,6 +189,7 @@ func (r *reactor) answerEmpty(c netloop.ID, cl *client) {
 // release ends a poll's subscriptions; the connection is between requests again.
 func (r *reactor) release(c netloop.ID, cl *client) {
 	r.leaveAll(c, cl)
+	r.pollOver(c)
 	r.forgetUser(c)
 	r.become(cl, overHTTP)
 	r.loop.SetTimer(c, timerIdle, r.server.config.IdleTimeout)

@@ -308,6 +308,9 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	cl := r.clients.at(c)
 	r.leaveAll(c, cl)
+	if cl.transport == overPoll {
+		r.pollOver(c)
+	}
 	r.forgetOrigin(c)
 	delete(r.proxied, c)
 	r.forgetUser(c)

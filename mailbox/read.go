@@ -53,6 +53,16 @@ func (s *Boxes) Poll(user string, bytes int, grace int64, now int64, dst []*Lett
 	return letters, more
 }
 
+// Polled notes that a poll of the user that was waiting is over at now: the visit went on until then.
+func (s *Boxes) Polled(user string, now int64) {
+	sh := s.shard(user)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if b := sh.byUser[user]; b != nil {
+		b.polled = max(b.polled, now)
+	}
+}
+
 // List appends to dst the user's letters with an id above after, oldest first, at most limit. total is how many letters the
 // user has in all; more tells that there are further ones.
 func (s *Boxes) List(user string, after uint64, limit int, now int64, dst []*Letter) (letters []*Letter, total int, more bool) {

@@ -87,6 +87,32 @@ func TestPoll(t *testing.T) {
 	}
 }
 
+// TestPolled: a poll that waits is a part of its visit until it is over.
+func TestPolled(t *testing.T) {
+	s := New(roomy)
+	s.Polled("ann", 5) // nothing is noted for who has no letters
+	put(t, s, "ann", 10, 10)
+	for i, c := range []struct {
+		polled, now int64
+		want        []int
+	}{
+		{0, 11, []int{10}},
+		{500, 550, nil},
+		{400, 600, nil}, // what is reported late takes nothing back
+		{0, 701, []int{10}},
+	} {
+		if c.polled > 0 {
+			s.Polled("ann", c.polled)
+		}
+		if got, _ := s.Poll("ann", 100, 100, c.now, nil); !equal(numbers(got), c.want) {
+			t.Errorf("case %d: %v", i, numbers(got))
+		}
+	}
+	if s.Polled("bob", 9); s.Counts().Boxes != 1 {
+		t.Error("a box was made for a user without letters")
+	}
+}
+
 // TestReadersMakeNoBoxes: who asks for a user without letters leaves nothing behind.
 func TestReadersMakeNoBoxes(t *testing.T) {
 	s := New(roomy)
