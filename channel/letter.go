@@ -42,3 +42,12 @@ func (l *Letter) Wire(number uint64) []byte {
 
 // Digest tells messages apart that were given the same id.
 func (s *Store) Digest(m *Message) uint64 { return s.digest(m) }
+
+// Knows says whether a message was published in that channel under an id that is remembered at now.
+func (s *Store) Knows(name, id []byte, now int64) bool {
+	sh, _ := s.place(name)
+	sh.ids.mu.Lock()
+	defer sh.ids.mu.Unlock()
+	record, known := sh.ids.known[idKey{string(name), string(id)}]
+	return known && now-record.time <= s.conf.IDAge
+}

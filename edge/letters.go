@@ -75,11 +75,25 @@ func (r *reactor) send(name []byte, m *channel.Message, keep keeping) (sent, *co
 		return sent{}, codes.New(codes.BadMailbox, "only messages to users are kept there")
 	case m.Expect != nil:
 		return sent{}, codes.New(codes.BadMailbox, "a letter has no position to expect")
-	case keep == keepAlways || r.server.users.state(user, r.now).Connections == 0:
+	case keep == keepAlways || r.becomesLetter(user, name, m):
 		return r.mail(user, m)
 	}
 	res, err := r.publish(name, m)
 	return sent{Result: res}, err
+}
+
+// becomesLetter says whether a message that is to be kept for a user who is away is kept. One that is pushed again stays what it
+// was, though the user has come or gone meanwhile.
+func (r *reactor) becomesLetter(user string, name []byte, m *channel.Message) bool {
+	if len(m.ID) > 0 {
+		switch s := r.server; {
+		case s.mailboxes.Knows(user, m.ID, r.now):
+			return true
+		case s.store.Knows(name, m.ID, r.now):
+			return false
+		}
+	}
+	return r.server.users.state(user, r.now).Connections == 0
 }
 
 // mail puts a letter into a user's box and tells the loops that have its connections.

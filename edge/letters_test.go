@@ -291,3 +291,56 @@ func TestPollsDoNotSpin(t *testing.T) {
 	expect("after the grace", p.poll(""), r.kept(t, "42")...)
 	expect("and not again", p.poll(""))
 }
+
+// TestLetterID: a message that is pushed again with its id is put once, and stays what it was when the user has come or gone
+// meanwhile.
+func TestLetterID(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.UserGrace = 50 * time.Millisecond })
+	ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+	push := func(id, data string) wire {
+		t.Helper()
+		_, text := r.ask(t, "POST", "/users/42", data, "Encke-Mailbox: away", "Idempotency-Key: "+id)
+		return parseWire(t, []byte(text))
+	}
+	first := push("a", "1")
+	if w := push("a", "1"); w.Mail != first.Mail || w.Mail == 0 {
+		t.Errorf("again: %+v, want %+v", w, first)
+	}
+	if w := push("a", "2"); w.Error == nil || w.Error.Code != "id_reused" {
+		t.Errorf("another message: %+v", w)
+	}
+	_, text := r.ask(t, "POST", "/publish", `{"users":["42","7"],"mailbox":"always","id":"a","data":"1"}`, "Content-Type: application/json")
+	if !strings.Contains(text, "id_reused") || !strings.Contains(text, `"channel":"user:7","mail"`) { // text and JSON are not the same message
+		t.Errorf("%s", text)
+	}
+	p := come(t, r, "ws", ticket)
+	if w := p.next(); w.Mail != first.Mail {
+		t.Errorf("%+v", w)
+	}
+	if w := push("a", "1"); w.Mail != first.Mail || w.Offset != 0 {
+		t.Errorf("again, when the user is here: %+v", w)
+	}
+	live := push("b", "live")
+	if live.Offset != 1 || live.Mail != 0 {
+		t.Errorf("%+v", live)
+	}
+	if w := p.next(); w.Offset != 1 {
+		t.Errorf("%+v", w)
+	}
+	p.Close()
+	waitFor(t, "nobody to be here", func() bool { return userState(t, r, "42").Connections == 0 })
+	if w := push("b", "live"); w.Offset != 1 || w.Mail != 0 {
+		t.Errorf("again, when the user has gone: %+v", w)
+	}
+	r.acknowledge(t, "mail="+fmt.Sprint(first.Mail)+"&"+ticket)
+	if w := push("a", "1"); w.Mail != first.Mail {
+		t.Errorf("again, when it was acknowledged: %+v", w)
+	}
+	if kept := r.kept(t, "42"); len(kept) != 0 {
+		t.Errorf("%v are kept", kept)
+	}
+	m := r.Stats().Users.Mailboxes
+	if m.Put != 2 || m.Repeated != 3 {
+		t.Errorf("%+v", m)
+	}
+}

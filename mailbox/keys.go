@@ -54,6 +54,15 @@ func (x *keys) seen(user string, id []byte, digest uint64, now, age int64) (*rec
 	return r, nil
 }
 
+// Knows says whether a letter was put for the user under a message id that is remembered at now.
+func (s *Boxes) Knows(user string, id []byte, now int64) bool {
+	sh := s.shard(user)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	r := sh.keys.known[key{user, string(id)}]
+	return r != nil && now-r.time <= s.conf.IDAge
+}
+
 // remember notes a message id and returns what it costs. The user's name is copied: the caller's may be a part of
 // something large.
 func (x *keys) remember(user string, id []byte, letter, digest uint64, now int64) int64 {

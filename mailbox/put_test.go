@@ -225,3 +225,24 @@ func TestNewWantsRoom(t *testing.T) {
 		}()
 	}
 }
+
+// TestKnows: a message id is known for its user as long as it is remembered, whatever has become of the letter.
+func TestKnows(t *testing.T) {
+	s := New(with(func(c *Config) { c.IDAge = 100 }))
+	if _, _, err := s.Put("ann", []byte("a"), 1, 0, wireOf(10), 1000); err != nil {
+		t.Fatal(err)
+	}
+	s.DeleteAll("ann", 1001)
+	for _, c := range []struct {
+		user, id string
+		now      int64
+		want     bool
+	}{
+		{"ann", "a", 1000, true}, {"ann", "a", 1100, true}, {"ann", "a", 1101, false},
+		{"ann", "b", 1000, false}, {"bob", "a", 1000, false}, {"ann", "", 1000, false},
+	} {
+		if got := s.Knows(c.user, []byte(c.id), c.now); got != c.want {
+			t.Errorf("%s %s at %d: %v", c.user, c.id, c.now, got)
+		}
+	}
+}
