@@ -160,14 +160,22 @@ func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *cod
 	if channel.Reserved(name) {
 		return channel.Result{}, codes.New(codes.ReservedChannel, "")
 	}
-	if most := r.server.policy(name).message; most > 0 && len(m.Data) > most {
-		return channel.Result{}, codes.New(codes.MessageTooLarge, "this channel takes "+strconv.Itoa(most)+" bytes")
+	if err := r.server.fits(name, m); err != nil {
+		return channel.Result{}, err
 	}
 	res, err := r.server.store.Publish(name, m, r.now)
 	if err == nil && !res.Repeated {
 		r.server.figures.bytesPublished.Add(uint64(len(m.Data)))
 	}
 	return res, err
+}
+
+// fits refuses a message that is larger than the channel's rule allows.
+func (s *Server) fits(name []byte, m *channel.Message) *codes.Error {
+	if most := s.policy(name).message; most > 0 && len(m.Data) > most {
+		return codes.New(codes.MessageTooLarge, "this channel takes "+strconv.Itoa(most)+" bytes")
+	}
+	return nil
 }
 
 func (r *reactor) serveDelete(q *request, name []byte) {

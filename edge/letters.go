@@ -98,8 +98,11 @@ func (r *reactor) becomesLetter(user string, name []byte, m *channel.Message) bo
 
 // mail puts a letter into a user's box and tells the loops that have its connections.
 func (r *reactor) mail(user string, m *channel.Message) (sent, *codes.Error) {
-	s := r.server
-	l, err := s.store.NewLetter(token.UserChannel(user), m, r.now)
+	s, name := r.server, token.UserChannel(user)
+	if err := s.fits([]byte(name), m); err != nil {
+		return sent{}, err
+	}
+	l, err := s.store.NewLetter(name, m, r.now)
 	if err != nil {
 		return sent{}, err
 	}

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -290,6 +291,125 @@ func TestPollsDoNotSpin(t *testing.T) {
 	r.away(t, "42", grace)
 	expect("after the grace", p.poll(""), r.kept(t, "42")...)
 	expect("and not again", p.poll(""))
+}
+
+// TestLetterBounds: by number, bytes, age and their own time; each is counted, and what is new is kept.
+func TestLetterBounds(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*edge.Config)
+		ttl    string
+		want   int // of 20 letters of 1,000 bytes
+		count  string
+	}{
+		{"number", func(c *edge.Config) { c.MailboxLength = 7 }, "", 7, "length"},
+		{"bytes", func(c *edge.Config) { c.MailboxBytes = 9000 }, "", 8, "bytes"},
+		{"memory", func(c *edge.Config) { c.MailboxMemory = 9000 }, "", 7, "memory"},
+		{"age", func(c *edge.Config) { c.MailboxAge = 50 * time.Millisecond }, "", 0, "age"},
+		{"own time", nil, `,"ttl":"50ms"`, 0, "age"},
+		{"none", nil, `,"ttl":3600`, 20, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := guarded(t, c.change)
+			line := `{"user":"42","mailbox":"away"` + c.ttl + `,"data":"` + strings.Repeat("x", 1000) + `"}` + "\n"
+			if _, text := r.ask(t, "POST", "/publish", strings.Repeat(line, 20), "Content-Type: application/x-ndjson"); strings.Contains(text, "error") {
+				t.Fatal(text)
+			}
+			waitFor(t, "what is over to go", func() bool { return r.Stats().Users.Mailboxes.Letters <= int64(c.want) })
+			m := r.Stats().Users.Mailboxes
+			got := map[string]uint64{"length": m.DroppedLength, "bytes": m.DroppedBytes, "age": m.DroppedAge, "memory": m.DroppedMemory}
+			for why, n := range got {
+				if want := map[bool]uint64{true: uint64(20 - c.want)}[why == c.count]; n != want {
+					t.Errorf("%s: %d, want %d", why, n, want)
+				}
+			}
+			kept := r.kept(t, "42")
+			if len(kept) != c.want {
+				t.Fatalf("%d are kept", len(kept))
+			}
+			p := come(t, r, "stream", "token="+tokenFor(t, "42", time.Hour, "news"))
+			for _, n := range kept {
+				if w := p.next(); w.Mail != n {
+					t.Errorf("%+v, want %d", w, n)
+				}
+			}
+			r.push(t, "news", "x")
+			if w := p.next(); w.Channel != "news" {
+				t.Errorf("%+v", w)
+			}
+			r.balanced(t)
+		})
+	}
+}
+
+// TestLetterRefusals: what can be no letter, and harms no other of the same request.
+func TestLetterRefusals(t *testing.T) {
+	small, all := 10, "user:*"
+	r, _ := guarded(t, func(c *edge.Config) {
+		c.MaxMessage, c.MailboxBytes = 3000, 2000
+		c.Rules = []edge.Rule{{Pattern: all, MaxMessage: &small}, {Pattern: "user:small", MaxMessage: &small}}
+		c.Rules[0].Pattern = "user:tiny*"
+	})
+	const object, batch = "Content-Type: application/json", "Content-Type: application/x-ndjson"
+	long := strings.Repeat("x", 2500)
+	for _, c := range []struct {
+		target, body string
+		lines        []string
+		want         string
+	}{
+		{"/users/42", "x", []string{"Encke-Mailbox: sometimes"}, "bad_mailbox"},
+		{"/users/42", "x", []string{"Encke-Mailbox: AWAY"}, "bad_mailbox"},
+		{"/users/42", "x", []string{"Encke-Mailbox: off"}, `"offset":1`},
+		{"/channels/news", "x", []string{"Encke-Mailbox: away"}, "bad_mailbox"},
+		{"/channels/$stats", "x", []string{"Encke-Mailbox: away"}, "bad_mailbox"},
+		{"/channels/user:", "x", []string{"Encke-Mailbox: away"}, "bad_mailbox"},
+		{"/users/42", "x", []string{"Encke-Mailbox: away", "Encke-Expect: 0"}, "bad_mailbox"},
+		{"/users/42", "x", []string{"Encke-Mailbox: always", "Encke-Expect: 0"}, "bad_mailbox"},
+		{"/users/42", "x", []string{"Encke-Mailbox: away", "Encke-TTL: -1"}, "bad_ttl"},
+		{"/users/42", "x", []string{"Encke-Mailbox: away", "Idempotency-Key: a b"}, "bad_id"},
+		{"/users/42", "x", []string{"Encke-Mailbox: away", "Idempotency-Key: " + strings.Repeat("x", 129)}, "bad_id"},
+		{"/users/42", "{", []string{"Encke-Mailbox: away", object}, "bad_json"},
+		{"/users/42", "x", []string{"Encke-Mailbox: away", "Encke-Event: " + strings.Repeat("x", 257)}, "bad_message"},
+		{"/users/42", "", []string{"Encke-Mailbox: away"}, "empty_message"},
+		{"/users/42", long + long, []string{"Encke-Mailbox: away"}, "message_too_large"},
+		{"/users/42", long, []string{"Encke-Mailbox: away"}, "message_too_large"}, // as a letter
+		{"/users/tiny", "longer than 10 bytes", []string{"Encke-Mailbox: away"}, "message_too_large"},
+		{"/users/tiny", "longer than 10 bytes", nil, "message_too_large"},
+		{"/users/tiny", "short", []string{"Encke-Mailbox: away"}, `"mail":`},
+		{"/publish", `{"user":"42","mailbox":"no","data":1}`, []string{object}, "bad_mailbox"},
+		{"/publish", `{"user":"42","mailbox":7,"data":1}`, []string{object}, "bad_message"},
+		{"/publish", `{"channel":"news","mailbox":"away","data":1}`, []string{object}, "bad_mailbox"},
+		{"/publish", `{"user":"a b","mailbox":"away","data":1}`, []string{object}, "bad_mailbox"},
+		{"/publish", `{"user":"42","mailbox":"away","expect":"0","data":1}`, []string{object}, "bad_mailbox"},
+		{"/publish", `{"user":"42","mailbox":"away","id":"","data":1}`, []string{object}, "bad_id"},
+	} {
+		before := r.Stats().Users.Mailboxes.Put
+		if _, text := r.ask(t, "POST", c.target, c.body, c.lines...); !strings.Contains(text, c.want) {
+			t.Errorf("%s %.40s %v: %s, want %s", c.target, c.body, c.lines, text, c.want)
+		} else if put := r.Stats().Users.Mailboxes.Put - before; (put == 1) != strings.Contains(c.want, "mail\"") {
+			t.Errorf("%s %.40s %v: %d put", c.target, c.body, c.lines, put)
+		}
+	}
+	_, text := r.ask(t, "POST", "/publish", `{"users":["a","b c","b"],"channels":["x"],"mailbox":"away","data":1}
+{"users":["a","b c","b"],"mailbox":"away","data":1}
+nonsense
+{"channels":["user:a","news"],"mailbox":"away","data":2}
+{"user":"a","data":3}
+`, batch)
+	want := regexp.MustCompile(`^\{"error":\{"code":"bad_message".*\}\}
+\{"channel":"user:a","mail":\d+,"subscribers":0\}
+\{"error":\{"code":"bad_mailbox".*\}\}
+\{"channel":"user:b","mail":\d+,"subscribers":0\}
+\{"error":\{"code":"bad_json".*\}\}
+\{"channel":"user:a","mail":\d+,"subscribers":0\}
+\{"error":\{"code":"bad_mailbox".*\}\}
+\{"channel":"user:a","offset":1,.*\}
+$`)
+	if !want.MatchString(text) {
+		t.Errorf("%s", text)
+	}
+	r.balanced(t)
 }
 
 // TestLetterID: a message that is pushed again with its id is put once, and stays what it was when the user has come or gone
