@@ -143,24 +143,29 @@ func presented(q *request) []byte {
 // identify finds out who makes a request: r.claims, nil for a client without a token. It says false when the request has been
 // refused, or will be shown again once its token has been verified.
 func (r *reactor) identify(q *request) bool {
-	if !r.recognise(q) {
+	if !r.identifyHolder(q) {
 		return false
 	}
-	if r.claims == nil {
-		return true
-	}
-	if r.server.revoked.has(r.claims, r.now/1000) {
-		r.fail(q, codes.New(codes.TokenRevoked, ""))
-		return false
-	}
-	if r.server.users.many(r.claims.Subject, r.server.config.MaxPerUser) {
+	if r.claims != nil && r.server.users.many(r.claims.Subject, r.server.config.MaxPerUser) {
 		r.failWith(q, codes.New(codes.UserLimit, ""), longpoll.ErrorOptions{Retry: retryAfter})
 		return false
 	}
 	return true
 }
 
-// recognise finds out who makes a request, as identify does, whatever the user holds already.
+// identifyHolder is identify for what is no connection of the user: it may hold as many as there may be already.
+func (r *reactor) identifyHolder(q *request) bool {
+	if !r.recognise(q) {
+		return false
+	}
+	if r.claims != nil && r.server.revoked.has(r.claims, r.now/1000) {
+		r.fail(q, codes.New(codes.TokenRevoked, ""))
+		return false
+	}
+	return true
+}
+
+// recognise finds out whose token a request brings, which may have been revoked.
 func (r *reactor) recognise(q *request) bool {
 	r.claims = nil
 	text := presented(q)

@@ -257,7 +257,7 @@ func (r *reactor) acknowledge(q *request) *codes.Error {
 
 // serveAck takes POST /ack?mail=17 or ?only=17,19 of a client whose transport has no commands.
 func (r *reactor) serveAck(q *request) {
-	if !r.identify(q) {
+	if !r.identifyHolder(q) {
 		return
 	}
 	if r.claims == nil {
@@ -275,8 +275,11 @@ func (r *reactor) serveAck(q *request) {
 	r.answerJSON(q, 200, r.appendAcked(r.body[:0], n, ids))
 }
 
-// parseNumbers reads a list of numbers.
+// parseNumbers reads a list of numbers; commas may be escaped.
 func parseNumbers(list []byte) (all []uint64, ok bool) {
+	if list, ok = unescape(list, true); !ok {
+		return nil, false
+	}
 	for _, text := range bytes.Split(list, []byte(",")) {
 		n, err := strconv.ParseUint(string(text), 10, 64)
 		if err != nil {

@@ -141,6 +141,172 @@ func come(t *testing.T, r *rig, way, query string) slowPeer {
 	return openSlow(t, r, way, "news&"+query)
 }
 
+// TestAckArgument acknowledges by the argument of every transport.
+func TestAckArgument(t *testing.T) {
+	r, _ := guarded(t, nil)
+	ticket := "&token=" + tokenFor(t, "42", time.Hour, "news")
+	for _, ask := range asks {
+		gone, stays := r.letter(t, "42", "1"), r.letter(t, "42", "2")
+		for _, bad := range []string{"x", "-1", "", "1.5", "18446744073709551616", "1,2"} {
+			if got, text := statusOf(t, r, ask.target+"news&ack="+bad+ticket); got != 400 || !strings.Contains(text, "bad_ack") {
+				t.Errorf("%s, ack=%s: %d %s", ask.name, bad, got, text)
+			}
+		}
+		if got, text := statusOf(t, r, ask.target+"public&ack=1"); got != 400 || !strings.Contains(text, "bad_ack") {
+			t.Errorf("%s, without a token: %d %s", ask.name, got, text)
+		}
+		if got, text := statusOf(t, r, ask.target+"news&ack="+fmt.Sprint(gone)+ticket); got/100 > 2 {
+			t.Errorf("%s: %d %s", ask.name, got, text)
+		}
+		if kept := r.kept(t, "42"); !slices.Equal(kept, []uint64{stays}) {
+			t.Errorf("%s: %v are kept, want %d", ask.name, kept, stays)
+		}
+		r.ask(t, "DELETE", "/users/42/mailbox", "")
+	}
+	r.balanced(t)
+}
+
+// TestAckForms: what a command and POST /ack acknowledge, and what is refused.
+func TestAckForms(t *testing.T) {
+	r, _ := guarded(t, nil)
+	ticket := tokenFor(t, "42", time.Hour)
+	p := newWS(t, r.public, "/ws?token="+ticket)
+	p.text()
+	stranger := newWS(t, r.public, "/ws")
+	for _, c := range []struct{ command, query, want string }{ // $0 to $4 are numbers of letters
+		{`{"mail":$0}`, "mail=$0", "1"},
+		{`{"mail":$4}`, "mail=$4", "5"},
+		{`{"mail":9007199254740991}`, "mail=18446744073709551615", "5"},
+		{`{"mail":1}`, "mail=1", "0"},
+		{`{"only":[$1]}`, "only=$1", "1"},
+		{`{"only":[$3,$1,$3,17]}`, "only=$3,$1,$3,17", "2"},
+		{`{"only":[$4,$2],"mail":0}`, "only=$4%2C$2", "2"}, // URLSearchParams escapes commas
+		{`{"only":[1` + strings.Repeat(",1", 20000) + `]}`, "only=1" + strings.Repeat(",1", 3000), "0"},
+		{`{}`, "", "bad_ack"},
+		{`{"only":[]}`, "only=", "bad_ack"},
+		{`{"mail":0}`, "mail=", "bad_ack"},
+		{`{"mail":$0,"only":[$0]}`, "mail=$0&only=$0", "bad_ack"},
+		{`{"mail":-1}`, "mail=-1", "bad"},
+		{`{"mail":1.5}`, "mail=1.5", "bad"},
+		{`{"mail":"$0"}`, `mail="$0"`, "bad"},
+		{`{"only":$0}`, "only=x", "bad"},
+		{`{"only":[-1]}`, "only=$0,-1", "bad"},
+		{`{"mail":18446744073709551616}`, "mail=18446744073709551616", "bad"},
+		{`[]`, "only=$0,", "bad"},
+	} {
+		for _, over := range []string{"command", "request"} {
+			r.ask(t, "DELETE", "/users/42/mailbox", "")
+			var replace []string
+			for i, n := range r.letters(t, "42", 5, 10) {
+				replace = append(replace, fmt.Sprint("$", i), fmt.Sprint(n))
+				p.text()
+			}
+			with := strings.NewReplacer(replace...).Replace
+			left := len(r.kept(t, "42"))
+			got := ""
+			if over == "command" {
+				w := p.command(`{"id":1,"ack":` + with(c.command) + `}`)
+				if w.Ack != nil {
+					got = fmt.Sprint(w.Ack.Acknowledged)
+				} else {
+					got = w.Error.Code
+				}
+			} else {
+				text := r.acknowledge(t, with(c.query), "Authorization: Bearer "+ticket)
+				if w := parseWire(t, []byte(text)); w.Error != nil {
+					got = w.Error.Code
+				} else {
+					got = strings.TrimSuffix(strings.TrimPrefix(text, `{"acknowledged":`), "}")
+				}
+			}
+			if got != c.want && (c.want != "bad" || !strings.HasPrefix(got, "bad_")) {
+				t.Errorf("%s %.40s: %s, want %s", over, c.command, got, c.want)
+			}
+			n := 0
+			_, _ = fmt.Sscan(c.want, &n)
+			if now := len(r.kept(t, "42")); left-now != n {
+				t.Errorf("%s %.40s: %d are gone, want %d", over, c.command, left-now, n)
+			}
+		}
+	}
+	if w := stranger.command(`{"id":1,"ack":{"mail":1}}`); w.Error == nil || w.Error.Code != "bad_ack" {
+		t.Errorf("without a token: %+v", w)
+	}
+	if text := r.acknowledge(t, "mail=1"); !strings.Contains(text, "forbidden") {
+		t.Errorf("without a token: %s", text)
+	}
+	r.balanced(t)
+}
+
+// TestAckRequest: POST /ack is for pages that may connect, by the method POST, and for who is who he says.
+func TestAckRequest(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.Origins, c.MaxPerUser = []string{"https://good.example"}, 1 })
+	ticket := tokenFor(t, "42", time.Hour)
+	n := r.letter(t, "42", "stays")
+	request := func(method, query string, lines ...string) (status int, allow, methods, text string) {
+		p := newPeer(t, r.public)
+		p.write(method + " /ack?" + query + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+		res := p.head(method)
+		b := make([]byte, 1000)
+		k, _ := res.Body.Read(b)
+		return res.StatusCode, res.Header.Get("Allow"), res.Header.Get("Access-Control-Allow-Methods"), string(b[:k])
+	}
+	all := fmt.Sprintf("mail=%d&token=", n)
+	for _, c := range []struct {
+		name, method, query, line string
+		status                    int
+		code                      string
+	}{
+		{"another method", "GET", all + ticket, "", 405, "method_not_allowed"},
+		{"another method", "HEAD", all + ticket, "", 405, ""},
+		{"another method", "PUT", all + ticket, "", 405, "method_not_allowed"},
+		{"another method", "DELETE", all + ticket, "", 405, "method_not_allowed"},
+		{"a foreign page", "POST", all + ticket, "Origin: https://evil.example", 403, "bad_origin"},
+		{"no token", "POST", all, "", 403, "forbidden"},
+		{"rubbish", "POST", all + "rubbish", "", 401, "bad_token"},
+		{"another's name in a token of one's own", "POST", all + forge(t, ticket, "42", "7"), "", 401, "bad_token"},
+		{"somebody else", "POST", all + tokenFor(t, "7", time.Hour), "", 200, `{"acknowledged":0}`},
+		{"somebody else, who names the user", "POST", "user=42&sub=42&" + all + tokenFor(t, "7", time.Hour), "", 200, `{"acknowledged":0}`},
+		{"somebody else, by only", "POST", fmt.Sprintf("only=%d&token=", n) + tokenFor(t, "7", time.Hour), "", 200, `{"acknowledged":0}`},
+		{"one whose token is over", "POST", all + tokenFor(t, "42", -time.Hour), "", 401, "token_expired"},
+	} {
+		var lines []string
+		if c.line != "" {
+			lines = append(lines, c.line)
+		}
+		status, allow, _, text := request(c.method, c.query, lines...)
+		if status != c.status || !strings.Contains(text, c.code) || c.status == 405 && allow != "POST, OPTIONS" {
+			t.Errorf("%s %s: %d %s %s, want %d %s", c.name, c.method, status, allow, text, c.status, c.code)
+		}
+		if kept := r.kept(t, "42"); len(kept) != 1 {
+			t.Fatalf("%s %s: the letter is gone", c.name, c.method)
+		}
+	}
+	status, allow, methods, _ := request("OPTIONS", "", "Origin: https://good.example", "Access-Control-Request-Method: POST")
+	if status != 204 || allow != "POST, OPTIONS" || methods != "POST, OPTIONS" {
+		t.Errorf("preflight: %d, Allow %s, Access-Control-Allow-Methods %s", status, allow, methods)
+	}
+	p := newWS(t, r.public, "/ws?token="+ticket) // holds as many connections as a user may
+	p.text()
+	if status, _, _, text := request("POST", all+ticket, "Origin: https://good.example"); status != 200 || text != `{"acknowledged":1}` {
+		t.Errorf("from a page that may: %d %s", status, text)
+	}
+	if res, text := r.ask(t, "POST", "/tokens/revoke", `{"user":"42"}`); res.StatusCode != 204 {
+		t.Fatal(text)
+	}
+	n = r.letter(t, "42", "stays")
+	if status, _, _, text := request("POST", fmt.Sprintf("mail=%d&token=", n)+ticket); status != 401 || !strings.Contains(text, "token_revoked") {
+		t.Errorf("a revoked token: %d %s", status, text)
+	}
+}
+
+// forge puts another user into a token, whose signature is kept.
+func forge(t *testing.T, ticket, is, says string) string {
+	t.Helper()
+	mine, theirs := strings.Split(ticket, "."), strings.Split(tokenFor(t, says, time.Hour), ".")
+	return mine[0] + "." + theirs[1] + "." + mine[2]
+}
+
 // TestLettersInPieces: more letters than are given at once, to readers that do not read for a while, some put before they came and
 // some after; each comes once, in order, and nobody is ended for it.
 func TestLettersInPieces(t *testing.T) {
