@@ -630,3 +630,111 @@ func TestLetterID(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestMailboxOfTheBackend lists letters in pages, and deletes all or some.
+func TestMailboxOfTheBackend(t *testing.T) {
+	r, _ := guarded(t, nil)
+	all := r.letters(t, "42", 7, 100)
+	r.letter(t, "7", "another's")
+	if b := r.box(t, "nobody", ""); b.Total != 0 || b.More || len(b.Letters) != 0 {
+		t.Errorf("%+v", b)
+	}
+	after := uint64(0)
+	for _, want := range [][]uint64{all[:3], all[3:6], all[6:], nil} {
+		b := r.box(t, "42", fmt.Sprintf("limit=3&after=%d", after))
+		if got := numbersOf(b.Letters); !slices.Equal(got, want) || b.Total != 7 || b.More != (len(want) == 3) {
+			t.Errorf("after %d: %v %+v, want %v", after, got, b, want)
+		}
+		if len(want) > 0 {
+			after = want[len(want)-1]
+		}
+	}
+	for _, c := range []struct{ method, target, want string }{
+		{"GET", "/users/42/mailbox?limit=0", "bad_limit"},
+		{"GET", "/users/42/mailbox?limit=1001", "bad_limit"},
+		{"GET", "/users/42/mailbox?limit=-1", "bad_limit"},
+		{"GET", "/users/42/mailbox?limit=", "bad_limit"},
+		{"GET", "/users/42/mailbox?after=-1", "bad_ack"},
+		{"GET", "/users/42/mailbox?after=x", "bad_ack"},
+		{"GET", "/users/42/mailbox?after=99999999999999999999", "bad_ack"},
+		{"GET", "/users/42/mailbox?after=18446744073709551615", `"letters":[]}`},
+		{"GET", "/users/a%20b/mailbox", "bad_user"},
+		{"GET", "/users//mailbox", "bad_user"},
+		{"GET", "/users/42/mailbox/", "bad_user"},
+		{"GET", "/users/42/mailbox/mailbox", "bad_user"},
+		{"GET", "/users/42/mailbox/connections", "bad_user"},
+		{"DELETE", "/users/42/mailbox/connections", "bad_user"},
+		{"DELETE", "/users/42/connections/mailbox", "bad_user"},
+		{"POST", "/users/42/mailbox", "method_not_allowed"},
+		{"PUT", "/users/42/mailbox", "method_not_allowed"},
+		{"DELETE", "/users/42", "method_not_allowed"},
+		{"DELETE", "/users/42/mailbox?only=", "bad_ack"},
+		{"DELETE", "/users/42/mailbox?only", "bad_ack"},
+		{"DELETE", "/users/42/mailbox?only=x", "bad_ack"},
+		{"DELETE", "/users/42/mailbox?only=-1", "bad_ack"},
+		{"DELETE", fmt.Sprintf("/users/42/mailbox?only=%d,", all[0]), "bad_ack"},
+		{"DELETE", "/users/42/mailbox?only=17", `{"deleted":0}`},
+		{"DELETE", fmt.Sprintf("/users/7/mailbox?only=%d", all[0]), `{"deleted":0}`},
+	} {
+		if _, text := r.ask(t, c.method, c.target, ""); !strings.Contains(text, c.want) {
+			t.Errorf("%s %s: %s, want %s", c.method, c.target, text, c.want)
+		}
+	}
+	if kept := r.kept(t, "42"); !slices.Equal(kept, all) {
+		t.Errorf("%v are kept of %v", kept, all)
+	}
+	if res, text := r.ask(t, "HEAD", "/users/42/mailbox", ""); res.StatusCode != 200 || text != "" || res.ContentLength < 700 {
+		t.Errorf("HEAD: %s %d %s", res.Status, res.ContentLength, text)
+	}
+	if res, _ := r.ask(t, "OPTIONS", "/users/42/mailbox", ""); res.Header.Get("Allow") != "GET, HEAD, DELETE, OPTIONS" {
+		t.Errorf("OPTIONS: %v", res.Header)
+	}
+	for _, c := range []struct {
+		query string
+		want  int
+		left  []uint64
+	}{
+		{fmt.Sprintf("?only=%d,%d,17,%d", all[4], all[1], all[4]), 2, []uint64{all[0], all[2], all[3], all[5], all[6]}},
+		{fmt.Sprintf("?only=%d%%2C%d", all[0], all[2]), 2, []uint64{all[3], all[5], all[6]}},
+		{"", 3, nil},
+		{"", 0, nil},
+	} {
+		if _, text := r.ask(t, "DELETE", "/users/42/mailbox"+c.query, ""); text != fmt.Sprintf(`{"deleted":%d}`, c.want) {
+			t.Errorf("%s: %s", c.query, text)
+		}
+		if kept := r.kept(t, "42"); !slices.Equal(kept, c.left) {
+			t.Errorf("%s: %v are left, want %v", c.query, kept, c.left)
+		}
+	}
+	if m := r.Stats().Users.Mailboxes; m.Deleted != 7 || m.Letters != 1 || m.Boxes != 1 {
+		t.Errorf("%+v", m)
+	}
+	r.balanced(t)
+}
+
+// TestMailboxKeys: a backend key lists letters with the scope read, and deletes them with manage.
+func TestMailboxKeys(t *testing.T) {
+	scopes := []string{"publish", "read", "manage", "stats"}
+	r, _ := guarded(t, func(c *edge.Config) {
+		for _, s := range scopes {
+			c.BackendKeys = append(c.BackendKeys, keys(t, s+"-key-of-16-bytes "+s)...)
+		}
+	})
+	for _, c := range []struct{ method, target, body, needs string }{
+		{"GET", "/users/42/mailbox", "", "read"}, {"HEAD", "/users/42/mailbox", "", "read"},
+		{"DELETE", "/users/42/mailbox", "", "manage"}, {"DELETE", "/users/42/mailbox?only=1", "", "manage"},
+		{"POST", "/users/42", "x", "publish"},
+	} {
+		for _, s := range append(scopes, "") {
+			lines := []string{"Encke-Mailbox: away"}
+			if s != "" {
+				lines = append(lines, "Authorization: Bearer "+s+"-key-of-16-bytes")
+			}
+			res, text := r.ask(t, c.method, c.target, c.body, lines...)
+			want := map[bool]int{true: 2, false: 4}[s == c.needs]
+			if res.StatusCode/100 != want {
+				t.Errorf("%s %s with %q: %s %s", c.method, c.target, s, res.Status, text)
+			}
+		}
+	}
+}

@@ -18,7 +18,10 @@ func (r *reactor) serveUsers(q *request, path string) {
 		return
 	}
 	raw, connections := strings.CutSuffix(path[1:], "/connections")
-	raw, box := strings.CutSuffix(raw, "/mailbox")
+	box := false
+	if !connections {
+		raw, box = strings.CutSuffix(raw, "/mailbox")
+	}
 	name, ok := unescape([]byte(raw), false)
 	id := string(name)
 	switch {
