@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"encke/edge"
+
+	"github.com/gobwas/ws"
 )
 
 // letter puts a letter into a user's box, who may be here, and returns its number.
@@ -139,6 +141,87 @@ func come(t *testing.T, r *rig, way, query string) slowPeer {
 		return slowPeer{p.peer, p.next}
 	}
 	return openSlow(t, r, way, "news&"+query)
+}
+
+// TestLettersOnReturn: messages to a user who is away are given on return, oldest first, on whatever transport asks, each once a
+// connection; again and again until they are acknowledged, and then not any more.
+func TestLettersOnReturn(t *testing.T) {
+	const grace = 150 * time.Millisecond
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			r, _ := guarded(t, func(c *edge.Config) { c.UserGrace = grace })
+			ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+			var put []uint64
+			answers := regexp.MustCompile(`^(?:\{"results":\[)?\{"channel":"user:42","mail":(\d+),"subscribers":0\}(?:\]\})?\n?$`)
+			for _, push := range []struct{ target, body, header string }{
+				{"/users/42", "1", "Encke-Mailbox: away"},
+				{"/channels/user:42", "2", "Encke-Mailbox: always"},
+				{"/publish", `{"user":"42","mailbox":"away","data":3}`, "Content-Type: application/json"},
+				{"/publish", `{"users":["42"],"mailbox":"away","data":4}`, "Content-Type: application/json"},
+				{"/publish", `{"channel":"user:42","mailbox":"always","data":5,"event":"e"}`, "Content-Type: application/x-ndjson"},
+			} {
+				res, text := r.ask(t, "POST", push.target, push.body, push.header)
+				m := answers.FindStringSubmatch(text)
+				if m == nil || res.StatusCode/100 != 2 || res.StatusCode == 201 {
+					t.Fatalf("%s %s: %s %s", push.target, push.body, res.Status, text)
+				}
+				var n uint64
+				_, _ = fmt.Sscan(m[1], &n)
+				put = append(put, n)
+			}
+			if !slices.IsSorted(put) || len(slices.Compact(slices.Clone(put))) != 5 {
+				t.Errorf("the numbers %v do not ascend", put)
+			}
+			for visit := range 3 {
+				p := come(t, r, way, ticket)
+				for i, n := range put {
+					w := p.next()
+					if w.Mail != n || w.Channel != "user:42" || w.Offset != 0 || w.Position != "" || w.Time == 0 || w.Gap || strings.Trim(string(w.Data), `"`) != fmt.Sprint(i+1) || (w.Event == "e") != (i == 4) {
+						t.Errorf("visit %d: %+v, want letter %d, %d", visit, w, i, n)
+					}
+				}
+				r.push(t, "news", "nothing before me")
+				if w := p.next(); w.Channel != "news" {
+					t.Errorf("visit %d: %+v", visit, w)
+				}
+				p.Close()
+				r.away(t, "42", grace)
+			}
+			last := fmt.Sprint(put[len(put)-1])
+			now := ""
+			switch way {
+			case "ws": // by command
+				p := newWS(t, r.public, "/ws?"+ticket)
+				p.text()
+				for range put {
+					p.text()
+				}
+				if w := p.command(`{"id":7,"ack":{"mail":` + last + `}}`); w.Ack == nil || w.Ack.Acknowledged != len(put) || string(w.ID) != "7" {
+					t.Errorf("%+v", w)
+				}
+				p.Close()
+			case "sse", "interval poll": // by a request of its own
+				if text := r.acknowledge(t, "mail="+last+"&"+ticket); text != `{"acknowledged":5}` {
+					t.Error(text)
+				}
+			default: // by the connection that follows
+				now = "&ack=" + last
+			}
+			more := r.letter(t, "42", "last")
+			p := come(t, r, way, ticket+now)
+			if w := p.next(); w.Mail != more {
+				t.Errorf("after they were acknowledged: %+v, want %d", w, more)
+			}
+			if kept := r.kept(t, "42"); !slices.Equal(kept, []uint64{more}) {
+				t.Errorf("%v are kept, want %d", kept, more)
+			}
+			if m := r.Stats().Users; m.Mailboxes.Acknowledged != 5 || m.Mailboxes.Put != 6 || m.Letters != 16+map[bool]uint64{true: 5}[way == "ws"] {
+				t.Errorf("%+v", m)
+			}
+			r.balanced(t)
+		})
+	}
 }
 
 // TestAckArgument acknowledges by the argument of every transport.
@@ -305,6 +388,103 @@ func forge(t *testing.T, ticket, is, says string) string {
 	t.Helper()
 	mine, theirs := strings.Split(ticket, "."), strings.Split(tokenFor(t, says, time.Hour), ".")
 	return mine[0] + "." + theirs[1] + "." + mine[2]
+}
+
+// TestForeignLetters: nobody is given what is another's, and nobody's numbers count in another's box.
+func TestForeignLetters(t *testing.T) {
+	r, _ := guarded(t, func(c *edge.Config) { c.Anonymous = []string{"*"} })
+	n := r.letter(t, "42", "private")
+	for i, way := range ways {
+		user := fmt.Sprint("u", i)
+		p := come(t, r, way, "token="+tokenFor(t, user, time.Hour, "*", "news"))
+		r.push(t, "news", "only for those who are here")
+		own := r.letter(t, user, "own")
+		for {
+			w := p.next()
+			if w.Channel == "user:42" || w.Mail != 0 && w.Mail != own {
+				t.Errorf("%s: %+v", way, w)
+			}
+			if w.Mail == own {
+				break
+			}
+		}
+		p.Close()
+	}
+	ticket := "token=" + tokenFor(t, "7", time.Hour, "*")
+	p := newWS(t, r.public, "/ws?"+ticket)
+	for _, c := range []string{fmt.Sprintf(`{"mail":%d}`, n), fmt.Sprintf(`{"only":[%d]}`, n), fmt.Sprintf(`{"only":[%d],"user":"42"}`, n)} {
+		p.send(ws.OpText, `{"id":1,"ack":`+c+`}`)
+	}
+	for _, c := range []string{`{"subscribe":{"channel":"user:42"}}`, `{"subscribe":{"channel":"user:42","since":"0"}}`} {
+		p.send(ws.OpText, c)
+	}
+	for refused := 0; refused < 2; {
+		if w := p.text(); w.Error != nil && w.Error.Code == "forbidden" {
+			refused++
+		} else if w.Channel == "user:42" {
+			t.Errorf("%+v", w)
+		}
+	}
+	if kept := r.kept(t, "42"); !slices.Equal(kept, []uint64{n}) {
+		t.Errorf("%v are kept, want %d", kept, n)
+	}
+	r.balanced(t)
+}
+
+// TestLettersToOneWhoIsHere: with "away" a message to one who is here is a publication as ever; with "always" it is a letter, and
+// given at once to every connection but raw ones, without a change of anybody's position.
+func TestLettersToOneWhoIsHere(t *testing.T) {
+	r, _ := guarded(t, nil)
+	ticket := "token=" + tokenFor(t, "42", time.Hour, "news")
+	raw := newWS(t, r.public, "/ws?channels=news&"+ticket, "Sec-WebSocket-Protocol: encke.raw")
+	var all []slowPeer
+	for _, way := range ways[:3] {
+		all = append(all, come(t, r, way, ticket), come(t, r, way, ticket))
+	}
+	socket := newWS(t, r.public, "/ws?"+ticket, "Sec-WebSocket-Extensions: permessage-deflate")
+	socket.text()
+	poll := &poller{peer: newPeer(t, r.public), query: ticket, wait: "20"}
+	poll.get("/poll?channels=news&wait=20&" + ticket)
+	late := newWS(t, r.public, "/ws") // has no token yet
+	waitFor(t, "all to be here", func() bool { return userState(t, r, "42").Connections == 9 })
+	n := r.letter(t, "42", `{"a": 1}`, "Content-Type: application/json", "Encke-Event: e")
+	for i, p := range all {
+		if w := p.next(); w.Mail != n || w.Event != "e" || string(w.Data) != `{"a": 1}` {
+			t.Errorf("%d: %+v", i, w)
+		}
+	}
+	if w := socket.text(); w.Mail != n {
+		t.Errorf("compressed: %+v", w)
+	}
+	if got := poll.answered(); len(got) != 1 || got[0].Mail != n || !strings.HasSuffix(poll.position, ".0") {
+		t.Errorf("poll: %+v, %s", got, poll.position)
+	}
+	late.send(ws.OpText, `{"id":1,"refresh":{"token":"`+strings.TrimPrefix(ticket, "token=")+`"}}`)
+	for late.text().Mail != n { // refreshed, subscribed
+	}
+	_, _, body := openStream(t, r.public, "/sse?channels=news&"+ticket)
+	e := events{t, body}
+	begin := e.next()
+	if b := e.next(); b.id != "" || b.event != "" || parseWire(t, []byte(b.data)).Mail != n {
+		t.Errorf("sse after %+v: %+v", begin, b)
+	}
+	_, text := r.ask(t, "POST", "/users/42", "live", "Encke-Mailbox: away")
+	if w := parseWire(t, []byte(text)); w.Offset != 1 || w.Mail != 0 {
+		t.Errorf("away, to one who is here: %s", text)
+	}
+	for i, p := range all {
+		if w := p.next(); w.Offset != 1 || w.Mail != 0 {
+			t.Errorf("%d: %+v", i, w)
+		}
+	}
+	if b := e.next(); !strings.HasSuffix(b.id, ".0,1") || parseWire(t, []byte(b.data)).Offset != 1 {
+		t.Errorf("sse: %+v", b)
+	}
+	r.push(t, "news", "for all")
+	if m, _ := raw.frame(); m.data != "for all" {
+		t.Errorf("raw: %v", m)
+	}
+	r.balanced(t)
 }
 
 // TestLettersInPieces: more letters than are given at once, to readers that do not read for a while, some put before they came and
