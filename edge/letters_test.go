@@ -1,11 +1,15 @@
 package edge_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -917,4 +921,239 @@ func TestMailboxKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLettersInTheMomentOfConnecting: letters are put by several while connections of their user come, over all transports; each
+// connection is given all of them, in order, and each once.
+func TestLettersInTheMomentOfConnecting(t *testing.T) {
+	t.Parallel()
+	r, _ := guarded(t, nil)
+	for round := range 15 {
+		user := fmt.Sprint("m", round)
+		ticket := "token=" + tokenFor(t, user, time.Hour, "news")
+		const putters, each = 4, 5
+		var all sync.WaitGroup
+		got := make([][]uint64, 8)
+		for i := range got {
+			way := ways[i%3]
+			if i == len(got)-1 { // pollers share what they are given, so there is one
+				way = ways[3+round%2]
+			}
+			all.Go(func() {
+				p := come(t, r, way, ticket)
+				for range putters * each {
+					got[i] = append(got[i], p.next().Mail)
+				}
+				p.Close()
+			})
+		}
+		for range putters {
+			all.Go(func() {
+				for range each {
+					r.letter(t, user, "x")
+				}
+			})
+		}
+		all.Wait()
+		kept := r.kept(t, user)
+		for i := range got {
+			if i == len(got)-1 { // what came in one answer is in order, and so is the next
+				slices.Sort(got[i])
+			}
+			if !slices.Equal(got[i], kept) || len(kept) != putters*each {
+				t.Fatalf("round %d, connection %d: %v, kept %v", round, i, got[i], kept)
+			}
+		}
+	}
+	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
+	r.leavesNothing(t)
+}
+
+// mailUser is what became of a user's letters, as seen from outside.
+type mailUser struct {
+	name, ticket string
+
+	mu    sync.Mutex
+	put   map[uint64]bool // answered
+	given map[uint64]bool // to anybody
+	acked map[uint64]bool // answered
+	upTo  uint64          // answered: all up to this one
+}
+
+// acknowledged returns what has been acknowledged by now, as a function.
+func (u *mailUser) acknowledged() func(uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	acked, upTo := maps.Clone(u.acked), u.upTo
+	return func(n uint64) bool { return n <= upTo || acked[n] }
+}
+
+func (u *mailUser) note(change func()) { u.mu.Lock(); defer u.mu.Unlock(); change() }
+
+// listen opens a connection whose end is no failure, and returns what reads its next letter.
+func listen(t *testing.T, r *rig, way, query string) (*peer, func() (wire, bool)) {
+	p := newPeer(t, r.public)
+	_ = p.SetDeadline(time.Now().Add(10 * time.Second))
+	if way == "ws" {
+		p.Close()
+		s := newWS(t, r.public, "/ws?"+query)
+		return s.peer, func() (w wire, ok bool) {
+			for w.Mail == 0 {
+				m, ok := s.frame()
+				if !ok || m.op != ws.OpText {
+					return w, false
+				}
+				w = parseWire(t, []byte(m.data))
+			}
+			return w, true
+		}
+	}
+	p.get("/" + way + "?" + query)
+	body := p.head("GET").Body
+	lines := bufio.NewReader(body)
+	return p, func() (w wire, ok bool) {
+		for w.Mail == 0 {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return w, false
+			}
+			if line = strings.TrimPrefix(line, "data: "); strings.HasPrefix(line, "{") {
+				w = parseWire(t, []byte(line))
+			}
+		}
+		return w, true
+	}
+}
+
+// visit lives through a connection of the user: letters come in order, none that was acknowledged before; some are acknowledged,
+// and the connection ends at some time.
+func (u *mailUser) visit(t *testing.T, r *rig, rng *rand.Rand) {
+	way := ways[rng.IntN(3)]
+	gone := u.acknowledged()
+	p, next := listen(t, r, way, u.ticket)
+	defer p.Close()
+	_ = p.SetReadDeadline(time.Now().Add(time.Duration(rng.IntN(60)) * time.Millisecond))
+	for last := uint64(0); ; {
+		w, ok := next()
+		if !ok {
+			return
+		}
+		if w.Mail <= last || gone(w.Mail) || w.Channel != "user:"+u.name {
+			t.Errorf("%s, %s: %+v after %d; acknowledged before: %v", u.name, way, w, last, gone(w.Mail))
+		}
+		last = w.Mail
+		u.note(func() { u.given[w.Mail] = true })
+		if rng.IntN(4) == 0 {
+			r.acknowledge(t, fmt.Sprintf("mail=%d&%s", last, u.ticket))
+			u.note(func() { u.upTo = max(u.upTo, last) })
+		}
+		if rng.IntN(20) == 0 {
+			return
+		}
+	}
+}
+
+// poll lives through some polls, of which the answers of some are not read.
+func (u *mailUser) poll(t *testing.T, r *rig, rng *rand.Rand) {
+	p := newPeer(t, r.public)
+	defer p.Close()
+	for range rng.IntN(6) {
+		gone := u.acknowledged()
+		p.get(fmt.Sprintf("/poll?wait=%dms&%s", rng.IntN(3)*15, u.ticket))
+		if rng.IntN(8) == 0 {
+			return
+		}
+		last, only := uint64(0), ""
+		for _, w := range parseWire(t, []byte(p.want(200))).Publications {
+			if w.Mail <= last || gone(w.Mail) {
+				t.Errorf("%s: a poll brought %+v after %d; acknowledged before: %v", u.name, w, last, gone(w.Mail))
+			}
+			last = w.Mail
+			u.note(func() { u.given[last] = true })
+			if rng.IntN(3) == 0 {
+				only += fmt.Sprint(",", last)
+			}
+		}
+		if only == "" {
+			continue
+		}
+		r.acknowledge(t, "only="+only[1:]+"&"+u.ticket)
+		for _, text := range strings.Split(only[1:], ",") {
+			var n uint64
+			_, _ = fmt.Sscan(text, &n)
+			u.note(func() { u.acked[n] = true })
+		}
+	}
+}
+
+// TestLettersAtRandom: letters are put while connections come, are cut off, acknowledge and poll. At the end each letter was given
+// to somebody or is in its box, and none is there that was acknowledged.
+func TestLettersAtRandom(t *testing.T) {
+	t.Parallel()
+	seed := wanderSeed(t)
+	r, log := guarded(t, func(c *edge.Config) { c.MailboxLength, c.UserGrace = 10_000, 30*time.Millisecond })
+	users := make([]*mailUser, 3)
+	var putting, visiting sync.WaitGroup
+	over := make(chan struct{})
+	for i := range users {
+		name := fmt.Sprint("r", i)
+		u := &mailUser{name: name, ticket: "token=" + tokenFor(t, name, time.Hour), put: map[uint64]bool{}, given: map[uint64]bool{}, acked: map[uint64]bool{}}
+		users[i] = u
+		for k := range 4 {
+			rng := rand.New(rand.NewPCG(uint64(seed), uint64(i*100+k)))
+			visiting.Go(func() {
+				for {
+					select {
+					case <-over:
+						return
+					default:
+					}
+					if k == 3 {
+						u.poll(t, r, rng)
+					} else {
+						u.visit(t, r, rng)
+					}
+				}
+			})
+		}
+	}
+	for k := range 4 {
+		rng := rand.New(rand.NewPCG(uint64(seed), uint64(1000+k)))
+		putting.Go(func() {
+			for range 120 {
+				u := users[rng.IntN(len(users))]
+				n := r.letter(t, u.name, "x")
+				u.note(func() { u.put[n] = true })
+			}
+		})
+	}
+	putting.Wait()
+	close(over)
+	visiting.Wait()
+	total := 0
+	for _, u := range users {
+		kept, gone := r.kept(t, u.name), u.acknowledged()
+		total += len(u.put)
+		for n := range u.put {
+			if !u.given[n] && !slices.Contains(kept, n) {
+				t.Errorf("%s: letter %d was given to nobody and is not there", u.name, n)
+			}
+		}
+		for _, n := range kept {
+			if gone(n) || !u.put[n] {
+				t.Errorf("%s: letter %d is kept; acknowledged: %v", u.name, n, gone(n))
+			}
+		}
+		u.visit(t, r, rand.New(rand.NewPCG(1, 2)))
+	}
+	m := r.Stats().Users.Mailboxes
+	if m.Put != uint64(total) || m.Dropped() != 0 || m.Acknowledged == 0 {
+		t.Errorf("%d put: %+v", total, m)
+	}
+	r.balanced(t)
+	if strings.Contains(log(), "BUG") {
+		t.Error(log())
+	}
+	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
+	r.leavesNothing(t)
 }
