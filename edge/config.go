@@ -24,6 +24,7 @@ type Config struct {
 	MaxPerUser     int          // connections of one user; 0: any number
 	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"
 	Page           []byte       // what GET / answers; nil: nothing
+	Script         []byte       // the JavaScript client, what GET /encke.js answers; nil: nothing
 	Echo           bool         // serve /echo
 	SharePort      bool         // other processes may listen on the same ports
 

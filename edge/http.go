@@ -91,6 +91,7 @@ func (r *reactor) next(c netloop.ID, cl *client, b []byte) (n int, more bool) {
 		if len(r.waits) > 0 {
 			delete(r.waits, r.loop.Handle(c))
 		}
+		r.forgetAnswer(c)
 		return n, open
 	}
 }
@@ -191,6 +192,10 @@ func (r *reactor) servePublic(q *request) {
 		if r.server.config.Echo {
 			serve = r.serveEcho
 		}
+	case "/encke.js":
+		if r.server.script != nil {
+			serve = r.serveScript
+		}
 	case "/":
 		if r.server.config.Page != nil {
 			serve = r.servePage
@@ -205,7 +210,7 @@ func (r *reactor) servePublic(q *request) {
 		r.answer(q, longpoll.Response{Status: 204, Extra: preflight})
 	case !q.Header.IsGet() && !q.head:
 		r.failAllow(q, "GET, HEAD, OPTIONS")
-	case r.originAllowed(q):
+	case string(q.path) == "/encke.js" || r.originAllowed(q): // the script is for the pages of anybody
 		serve(q)
 	}
 }

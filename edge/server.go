@@ -31,30 +31,32 @@ const (
 // Server is one edge process.
 type Server struct {
 	// immutable after New
-	config    Config
-	store     *channel.Store
-	engine    *netloop.Engine
-	pool      *ants.Pool // for what may block
-	verifiers *ants.Pool // for tokens whose signatures are dear to check
-	reactors  []*reactor
-	began     time.Time
-	metrics   *metrics
-	admission *admission
-	budget    *budget
-	tokens    *token.Verifier
-	refusals  refusals
-	users     *users
-	presence  *presence.Book
-	mailboxes *mailbox.Boxes
-	occupancy *occupancy      // nil: nobody is told
-	sender    *webhook.Sender // nil: nobody is told
-	asker     *webhook.Asker  // nil: nobody is asked
-	askers    *ants.Pool      // nil, or where it is
-	policies  []policy        // of the rules, in their order
-	common    policy          // for channels without a rule
-	revoked   revoked
-	origins   originRules
-	proxies   []netip.Prefix
+	config     Config
+	store      *channel.Store
+	engine     *netloop.Engine
+	pool       *ants.Pool // for what may block
+	verifiers  *ants.Pool // for tokens whose signatures are dear to check
+	reactors   []*reactor
+	began      time.Time
+	metrics    *metrics
+	admission  *admission
+	budget     *budget
+	tokens     *token.Verifier
+	refusals   refusals
+	users      *users
+	presence   *presence.Book
+	script     *script // nil: none is served
+	mailboxes  *mailbox.Boxes
+	occupancy  *occupancy      // nil: nobody is told
+	sender     *webhook.Sender // nil: nobody is told
+	asker      *webhook.Asker  // nil: nobody is asked
+	askers     *ants.Pool      // nil, or where it is
+	policies   []policy        // of the rules, in their order
+	common     policy          // for channels without a rule
+	revoked    revoked
+	allowances allowances
+	origins    originRules
+	proxies    []netip.Prefix
 
 	stopOnce sync.Once
 	stopErr  error
@@ -96,6 +98,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s), Latent: s.users, Watcher: s.watcher(),
 	})
 	s.presence = newPresence(s)
+	s.script = newScript(config.Script)
 	s.mailboxes = newMailboxes(&s.config)
 	s.users.wake = func(loop int, w *woken) { s.engine.Loops()[loop].Post(netloop.Mail{Kind: mailWoken, Val: w}) }
 	if err = s.openSite(); err != nil {
@@ -247,5 +250,6 @@ func (s *Server) housekeep(now int64) {
 		s.statsAt = now + 1000
 		s.publishStats(now)
 		s.revoked.sweep(now / 1000)
+		s.allowances.sweep(now)
 	}
 }

@@ -1,6 +1,7 @@
 package longpoll
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -65,6 +66,7 @@ type Response struct {
 	Type        string // Content-Type, "" for none
 	Body        []byte
 	Extra       []byte // raw header lines, each with its CRLF
+	Cache       string // Cache-Control; "": no-store
 	Close       bool   // Connection: close; otherwise the connection stays
 	KeepAlive10 bool   // an HTTP/1.0 client asked for keep-alive and is told that it gets it, unless Close
 	Head        bool   // the answer to HEAD: the Content-Length of Body, but no body
@@ -72,7 +74,11 @@ type Response struct {
 
 // Append appends the whole response to dst.
 func (r *Response) Append(dst []byte, c *Clock) []byte {
+	start := len(dst)
 	dst = c.appendHead(dst, r.Status)
+	if r.Cache != "" {
+		dst = append(dst[:start], bytes.Replace(dst[start:], []byte("no-store"), []byte(r.Cache), 1)...)
+	}
 	dst = append(dst, r.Extra...)
 	dst = appendConnection(dst, r.Close, r.KeepAlive10)
 	return appendBody(dst, r.Status, r.Type, r.Body, r.Head)

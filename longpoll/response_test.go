@@ -49,6 +49,14 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+// TestCache: an answer that may be kept says so, and nothing else.
+func TestCache(t *testing.T) {
+	got := string((&Response{Status: 200, Cache: "public", Body: []byte("no-store")}).Append([]byte("no-store "), clock()))
+	if want := "no-store HTTP/1.1 200 OK\r\n" + strings.Replace(everyLine, "no-store", "public", 1) + dateLine + "Content-Length: 8\r\n\r\nno-store"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestClockWithoutTime: no Date is better than a wrong one.
 func TestClockWithoutTime(t *testing.T) {
 	got := string((&Response{Status: 200}).Append(nil, new(Clock)))
