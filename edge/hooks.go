@@ -42,11 +42,10 @@ func parseHooks(list string) (all hookSet, err error) {
 type hooks struct {
 	answers  map[netloop.Handle]*asked     // of requests, until they are shown again
 	commands map[netloop.ID]*queue[func()] // what waits behind a client's command that is being asked about: one is at a time
-	allowed  map[string]int64              // polls that were allowed lately, until when: Unix time in milliseconds
 }
 
 func newHooks() hooks {
-	return hooks{answers: map[netloop.Handle]*asked{}, commands: map[netloop.ID]*queue[func()]{}, allowed: map[string]int64{}}
+	return hooks{answers: map[netloop.Handle]*asked{}, commands: map[netloop.ID]*queue[func()]{}}
 }
 
 // asked is a question, and its answer when there is one.
@@ -57,14 +56,8 @@ type asked struct {
 	then   func(*asked) *codes.Error // nil for a request
 }
 
-const (
-	// hookCommands is how many commands of a client may wait for the site's backend.
-	hookCommands = 16
-	// pollAllowed is for how many milliseconds a poll that was allowed is not asked about again.
-	pollAllowed = 30_000
-	// maxAllowed is how many such polls are remembered.
-	maxAllowed = 16384
-)
+// hookCommands is how many commands of a client may wait for the site's backend.
+const hookCommands = 16
 
 // ask has the site's backend asked. It says false when too much is being asked already.
 func (r *reactor) ask(c netloop.ID, a *asked) bool {
@@ -95,32 +88,38 @@ func (r *reactor) verdictOn(c netloop.ID, a *asked) *codes.Error {
 }
 
 // hooked says whether a request may go on, of r.claims, to r.names: when nobody is to be asked, or somebody was and has allowed it.
-// Otherwise it has been refused, or will be shown again.
+// Otherwise it has been refused, or will be shown again. At a shutdown no connection begins that would have to be ended: requests
+// that had to wait come here after all others have been.
 func (r *reactor) hooked(q *request, transport string) bool {
+	if r.draining && transport != "poll" {
+		r.fail(q, codes.New(codes.GoingAway, ""))
+		return false
+	}
 	channels := r.hookedChannels()
 	if r.server.common.hooks&hookConnect == 0 && len(channels) == 0 {
 		return true
 	}
-	h := r.loop.Handle(q.c)
-	key := ""
+	var key pollKey
 	if transport == "poll" {
 		key = r.pollKey(q)
 	}
-	if a, there := r.hooks.answers[h]; there {
-		delete(r.hooks.answers, h)
+	if a, there := r.hooks.answers[r.loop.Handle(q.c)]; there {
 		if err := r.verdictOn(q.c, a); err != nil {
 			r.fail(q, err)
 			return false
 		}
-		if key != "" && len(r.hooks.allowed) < maxAllowed {
-			r.hooks.allowed[key] = r.now + pollAllowed
+		if transport == "poll" {
+			r.server.allowances.add(key, r.now)
 		}
 		return true
 	}
-	if key != "" && r.now < r.hooks.allowed[key] {
+	switch {
+	case transport == "poll" && r.server.allowances.has(key, r.now):
 		return true
-	}
-	if !r.ask(q.c, &asked{Question: webhook.Question{Hook: webhook.HookConnect, Transport: transport, Channels: channels}}) {
+	case r.draining:
+		r.fail(q, codes.New(codes.GoingAway, ""))
+		return false
+	case !r.ask(q.c, &asked{Question: webhook.Question{Hook: webhook.HookConnect, Transport: transport, Channels: channels}}):
 		r.fail(q, codes.New(codes.Overloaded, "too many questions to the site's backend"))
 		return false
 	}
@@ -128,6 +127,13 @@ func (r *reactor) hooked(q *request, transport string) bool {
 	r.loop.StopTimer(q.c)
 	r.loop.Pause(q.c)
 	return false
+}
+
+// forgetAnswer forgets the answer to a request that has been served: whatever came of it, the next one is another.
+func (r *reactor) forgetAnswer(c netloop.ID) {
+	if len(r.hooks.answers) > 0 {
+		delete(r.hooks.answers, r.loop.Handle(c))
+	}
 }
 
 // hookedChannels returns those of r.names that are asked about: all, where connections are.
@@ -148,30 +154,6 @@ func (r *reactor) hooksOf(name []byte) hookSet {
 		return 0
 	}
 	return r.server.policy(name).hooks
-}
-
-// pollKey stands for polls of the same client for the same channels.
-func (r *reactor) pollKey(q *request) string {
-	who := "@" + r.address(q.c).String()
-	if r.claims != nil {
-		who = r.claims.Subject
-	}
-	var b strings.Builder
-	b.WriteString(who)
-	for _, name := range r.names {
-		b.WriteByte(',')
-		b.Write(name)
-	}
-	return b.String()
-}
-
-// forgetAllowed forgets polls that are to be asked about again.
-func (r *reactor) forgetAllowed() {
-	for key, until := range r.hooks.allowed {
-		if r.now >= until {
-			delete(r.hooks.allowed, key)
-		}
-	}
 }
 
 // hookCommand has a client's command asked about, after those that wait already: they are carried out in the client's order.
@@ -223,10 +205,12 @@ func (r *reactor) hookAnswered(m netloop.Mail) {
 		r.loop.Resume(c)
 		return
 	}
-	r.claims = r.identities.of(c).claims
-	if !r.loop.Finishing(c) {
-		_ = a.then(a)
+	if r.loop.Finishing(c) {
+		delete(r.hooks.commands, c)
+		return
 	}
+	r.claims = r.identities.of(c).claims
+	_ = a.then(a)
 	if c, ok = r.loop.Resolve(m.To); !ok {
 		return
 	}
@@ -243,7 +227,5 @@ func (r *reactor) hookAnswered(m netloop.Mail) {
 // forgetHooks forgets what was asked for a connection that has gone.
 func (r *reactor) forgetHooks(c netloop.ID) {
 	delete(r.hooks.commands, c)
-	if len(r.hooks.answers) > 0 {
-		delete(r.hooks.answers, r.loop.Handle(c))
-	}
+	r.forgetAnswer(c)
 }
