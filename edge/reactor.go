@@ -126,7 +126,6 @@ func (r *reactor) Tick(now time.Time) {
 	r.relieve()
 	r.forgetPaces()
 	r.forgetListings()
-	r.forgetAllowed()
 	r.feedStarved()
 	r.expire()
 	r.identities.age(r.now)
