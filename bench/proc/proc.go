@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stat returns the fields of /proc/PID/stat from the third, the state, on (proc_pid_stat(5)).
@@ -24,8 +26,13 @@ func stat(pid int) ([][]byte, error) {
 	return fields, nil
 }
 
+// cpu asks the clock of a process, as clock_getcpuclockid(3) names it.
 func cpu(pid int) (time.Duration, error) {
-	fields, err := stat(pid)
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|2), &t) == nil {
+		return time.Duration(t.Nano()), nil
+	}
+	fields, err := stat(pid) // it is not every kernel's
 	if err != nil {
 		return 0, fmt.Errorf("cannot read the processor time of process %d: %w", pid, err)
 	}
@@ -55,7 +62,7 @@ func Tree(pid int) []int {
 	return all
 }
 
-// CPU returns the processor time that the processes have used, user and system, in steps of 10 ms.
+// CPU returns the processor time that the processes have used, user and system.
 func CPU(pids ...int) (sum time.Duration, err error) {
 	for _, pid := range pids {
 		d, err := cpu(pid)
