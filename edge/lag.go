@@ -163,9 +163,7 @@ func (r *reactor) goLive(c netloop.ID, cl *client, e *entry, head uint64) {
 
 // fetch takes all publications out of the mailbox that have been posted until now.
 func (r *reactor) fetch() {
-	r.fetching = true
 	r.loop.Deliver()
-	r.fetching = false
 }
 
 // giveMissed gives what a lagging subscription has missed since an offset.

@@ -39,7 +39,7 @@ type reactor struct {
 	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
 	waits    map[netloop.Handle]int64          // until when such a push may wait
 	again    bool                              // one of them waits for its turn only
-	deferred []netloop.Mail                    // came while publications were fetched
+	deferred []netloop.Mail                    // what Turn acts on
 
 	lags       map[netloop.ID][]lag  // subscriptions that are fed from history
 	chased     queue[netloop.Handle] // connections whose lagging subscriptions are looked at next
@@ -55,7 +55,6 @@ type reactor struct {
 	freeEntries []uint32
 	byChannel   map[uint64]*entry
 	active      queue[*entry] // those with something to fan out
-	fetching    bool
 	draining    bool
 
 	// scratch, valid within one call
@@ -348,7 +347,8 @@ func (r *reactor) become(cl *client, t transport) {
 	cl.transport = t
 }
 
-// Mail implements netloop.Handler.
+// Mail implements netloop.Handler. It takes publications; everything else may join channels, which has to look into the mailbox, and so
+// waits for Turn.
 func (r *reactor) Mail(m netloop.Mail) {
 	if m.Kind == mailPublication {
 		r.arrived(m.N, m.Val.(*channel.Publication))
@@ -358,11 +358,7 @@ func (r *reactor) Mail(m netloop.Mail) {
 		r.woken(m.Val.(*woken))
 		return
 	}
-	if r.fetching {
-		r.deferred = append(r.deferred, m)
-		return
-	}
-	r.act(m)
+	r.deferred = append(r.deferred, m)
 }
 
 func (r *reactor) act(m netloop.Mail) {

@@ -46,10 +46,11 @@ type Loop struct {
 	done      chan struct{} // closed at the end of the loop's last turn
 
 	// any goroutine
-	mail    mailbox
-	wakeUp  func() // l.wake, made once
-	backlog atomic.Int64
-	counts  Counts
+	mail       mailbox
+	delivering bool   // deliver is under way
+	wakeUp     func() // l.wake, made once
+	backlog    atomic.Int64
+	counts     Counts
 }
 
 // Counts are a loop's figures since it began. The loop writes them; anybody may read.
@@ -242,6 +243,11 @@ func (l *Loop) onTimer() {
 
 // deliver hands over the mail.
 func (l *Loop) deliver() {
+	if l.delivering {
+		panic("BUG: Deliver was called from Mail")
+	}
+	l.delivering = true
+	defer func() { l.delivering = false }()
 	for _, m := range l.mail.take() {
 		if m.Kind == mailStop {
 			l.done = m.Val.(chan struct{}) // round stops: Deliver may be called in the middle of something
