@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -93,7 +94,7 @@ func (o *Options) workers(n int) int {
 		return o.Workers
 	case o.Saturate:
 		count = 3
-	case o.direct() || o.Scenario == "connect" || o.Scenario == "storm":
+	case o.direct() || o.Scenario == "connect" || o.Scenario == "storm" || o.Scenario == "presence":
 		count = 2
 	}
 	return max(min(count, runtime.NumCPU()-1, n), 1)
@@ -267,6 +268,20 @@ func (c *crew) delivered() (uint64, error) {
 		sum += n
 	}
 	return sum, err
+}
+
+// begun returns when clients that are here began to connect.
+func (c *crew) begun() (fleet.Begun, error) {
+	all := fleet.Begun{}
+	var mu sync.Mutex
+	err := c.each(func(_ int, m *member) error {
+		a, err := m.call(fleet.Request{Begun: &struct{}{}})
+		mu.Lock()
+		defer mu.Unlock()
+		maps.Copy(all, a.Begun)
+		return err
+	})
+	return all, err
 }
 
 // verify holds all clients against what was published. Where one order is promised, another is a fault.

@@ -38,9 +38,14 @@ type Options struct {
 	Batch      int     // targeted: JSON lines of each push; 0: one message a push
 	Messages   int     // million: how many are pushed
 	Seconds    float64 // how long the load lasts
-	Settle     float64 // idle, churn: seconds over which the smallest figures are taken
+	Settle     float64 // idle, churn: seconds over which the smallest figures are taken; presence: over which the server rests
 	From       int     // idle: connections at the first measurement
 	Tolerance  float64 // churn: share by which memory may have grown
+
+	// presence
+	Presence  string        // what the server keeps of who is there: members, or off for the same storm without
+	Grace     time.Duration // for which users stay when their connections have gone
+	Followers int           // who are told of comings and goings
 
 	// workers
 	Workers     int      // processes on this machine, at least; 0: as many as the load and descriptors ask for
@@ -62,7 +67,8 @@ type Options struct {
 func Defaults(scenario string) Options {
 	o := Options{Scenario: scenario, Target: Target{Kind: "encke", Loops: 4, Processes: 1}, Clients: 10000, Transport: "ws",
 		Concurrency: 200, Interval: time.Second, ChurnRate: 1000, Channels: 10000, Size: 128, Rate: 5, Publishers: 16,
-		Window: 256, Seconds: 10, Settle: 5, From: 1000, Tolerance: 0.05, Runs: 1, Floor: true, TimeLimit: 10 * time.Minute}
+		Window: 256, Seconds: 10, Settle: 5, From: 1000, Tolerance: 0.05, Runs: 1, Floor: true, TimeLimit: 10 * time.Minute,
+		Presence: "members", Grace: time.Second, Followers: 3}
 	if s, ok := scenarios[scenario]; ok && s.defaults != nil {
 		s.defaults(&o)
 	}
@@ -115,7 +121,7 @@ func (o *Options) Check() error {
 	case len(o.Remote) > 0 && o.Secret == "":
 		return errors.New("cannot use workers on other machines without the secret that they share")
 	}
-	if err := o.checkUsers(); err != nil {
+	if err := errors.Join(o.checkUsers(), o.checkPresence()); err != nil {
 		return err
 	}
 	_, err := o.mix()

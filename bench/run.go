@@ -86,7 +86,7 @@ func (o *Options) try() error {
 	if scenarios[o.Scenario].bare {
 		return nil
 	}
-	s, err := o.Target.open()
+	s, err := o.target().open()
 	if err == nil {
 		s.close()
 	}
@@ -104,7 +104,7 @@ func (r *run) why() error {
 
 // once measures one run and leaves nothing behind.
 func (r *run) once(sum *hdrhistogram.Histogram) (err error) {
-	if r.servers, err = r.o.Target.open(); err != nil {
+	if r.servers, err = r.o.target().open(); err != nil {
 		return err
 	}
 	defer r.servers.close()
@@ -189,7 +189,7 @@ func ptr[T any](v T) *T { return &v }
 // describe is the report's headline.
 func (o *Options) describe() string {
 	text := o.describeLoad()
-	if o.Users > 0 && o.Scenario != "users" {
+	if o.Users > 0 && o.Scenario != "users" && o.Scenario != "presence" {
 		text += fmt.Sprintf(", tokens of %d users", o.Users)
 	}
 	return text
@@ -215,6 +215,8 @@ func (o *Options) describeLoad() string {
 		return "http: small keep-alive requests"
 	case "churn":
 		return fmt.Sprintf("churn: %d clients, %g comings and goings a second, %g s", o.Clients, o.ChurnRate, o.Seconds)
+	case "presence":
+		return o.describePresence()
 	case "users":
 		return fmt.Sprintf("users: %d users, %d bytes, %s", o.Users, o.Size, o.pushes())
 	}

@@ -299,6 +299,12 @@ type stats struct {
 	Connections struct {
 		Total int `json:"total"`
 	} `json:"connections"`
+	Users struct {
+		Presence struct {
+			Published uint64 `json:"published"`
+			Refused   uint64 `json:"refused"`
+		} `json:"presence"`
+	} `json:"users"`
 }
 
 func (s stats) sends() (n uint64) {
@@ -317,6 +323,8 @@ func (s *stats) add(o stats) {
 	s.Memory.GCs += o.Memory.GCs
 	s.Memory.Goroutines += o.Memory.Goroutines
 	s.Connections.Total += o.Connections.Total
+	s.Users.Presence.Published += o.Users.Presence.Published
+	s.Users.Presence.Refused += o.Users.Presence.Refused
 }
 
 // stats asks encke for its figures; of other servers it knows nothing.
@@ -335,30 +343,38 @@ func (s *servers) stats() (sum stats, err error) {
 }
 
 func (s *server) stats() (out stats, err error) {
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	q, err := http.NewRequest("GET", "http://"+s.backend.String()+"/stats", nil)
-	if err != nil {
-		return out, err
-	}
-	if s.key != "" {
-		q.Header.Set("Authorization", "Bearer "+s.key)
-	}
-	answer, err := client.Do(q)
-	if err != nil {
-		return out, fmt.Errorf("cannot read the server's figures: %w", err)
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-	if err == nil && answer.StatusCode != 200 {
-		err = fmt.Errorf("%s", answer.Status)
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	if err != nil {
+	if err = get("http://"+s.backend.String()+"/stats", s.key, &out); err != nil {
 		return out, fmt.Errorf("cannot read the server's figures (is it encke?): %w", err)
 	}
 	return out, nil
+}
+
+// longestAnswer bounds what get reads: ten thousand members of a channel are a third of it.
+const longestAnswer = 1 << 20
+
+// get asks for JSON over a connection of its own, with a key or token unless that is "".
+func get(url, bearer string, into any) error {
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	q, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return err
+	}
+	if bearer != "" {
+		q.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	answer, err := client.Do(q)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, longestAnswer))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != 200 {
+		return fmt.Errorf("%s %.200s", answer.Status, b)
+	}
+	return json.Unmarshal(b, into)
 }
 
 // addressOf resolves the host and port of a URL.

@@ -18,6 +18,8 @@ func (o *Options) checkUsers() error {
 	switch {
 	case o.Users == 0 && o.Scenario == "users":
 		return errors.New("cannot push to users without any (--users)")
+	case o.Users == 0 && o.Scenario == "presence":
+		return errors.New("cannot see who is there without any users (--users)")
 	case o.Users == 0:
 		return nil
 	case o.Users < 0:

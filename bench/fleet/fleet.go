@@ -214,6 +214,30 @@ func encode(h *hdrhistogram.Histogram) []byte {
 	return b
 }
 
+// Begun is when clients began to connect, the last time, by their numbers: Unix ns of the publishers' clock.
+type Begun map[uint32]int64
+
+// Begun tells it of clients that are here.
+func (f *Fleet) Begun() Begun {
+	b := Begun{}
+	var mu sync.Mutex
+	f.each(func(_ int, l *loop) {
+		mu.Lock()
+		defer mu.Unlock()
+		l.begun(b)
+	})
+	return b
+}
+
+func (l *loop) begun(b Begun) {
+	for i := range l.clients {
+		if c := &l.clients[i]; c.state == here {
+			ago := time.Duration(l.clock()-c.began) * time.Microsecond // of a clock that wraps
+			b[c.number] = l.now() - int64(ago)
+		}
+	}
+}
+
 // Sent is what was published: by each publisher, or where each client has a channel of its own, to each client number.
 type Sent struct {
 	Publishers []uint32 `json:"publishers,omitempty"`

@@ -14,6 +14,7 @@ import (
 type Ramp struct {
 	Rate        float64 `json:"rate"`        // new connections a second; 0: as fast as handshakes are answered
 	Concurrency int     `json:"concurrency"` // handshakes under way at a time
+	Below       int     `json:"below"`       // clients with numbers from this on stay away; 0: none
 }
 
 // ramp is a loop's part of it.
@@ -28,16 +29,19 @@ type ramp struct {
 	begun    int
 }
 
-// Connect lets all clients connect that are away.
+// Connect lets all clients connect that are away, as far as the ramp has them come.
 func (f *Fleet) Connect(r Ramp) {
-	f.each(func(at int, l *loop) {
-		l.pace(r)
-		for i := range l.clients {
-			if l.clients[i].state == away {
-				l.ramp.queue = append(l.ramp.queue, uint32(i))
-			}
+	f.each(func(_ int, l *loop) { l.call(r) })
+}
+
+// call puts clients on the queue.
+func (l *loop) call(r Ramp) {
+	l.pace(r)
+	for i := range l.clients {
+		if c := &l.clients[i]; c.state == away && (r.Below == 0 || int(c.number) < r.Below) {
+			l.ramp.queue = append(l.ramp.queue, uint32(i))
 		}
-	})
+	}
 }
 
 // Leave lets all clients end their connections.

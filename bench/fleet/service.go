@@ -13,7 +13,7 @@ import (
 )
 
 // Version is of the conversation between coordinator and worker; both must have the same.
-const Version = 2
+const Version = 3
 
 // Request is one line from the coordinator. Exactly one field is set.
 type Request struct {
@@ -27,6 +27,7 @@ type Request struct {
 	Stat    *struct{} `json:"stat,omitempty"`
 	Count   *struct{} `json:"count,omitempty"`
 	Verify  *Sent     `json:"verify,omitempty"`
+	Begun   *struct{} `json:"begun,omitempty"`
 	Close   *struct{} `json:"close,omitempty"`
 }
 
@@ -36,6 +37,7 @@ type Answer struct {
 	Stat    *Stat    `json:"stat,omitempty"`
 	Count   uint64   `json:"count,omitempty"` // messages delivered
 	Verdict *Verdict `json:"verdict,omitempty"`
+	Begun   Begun    `json:"begun,omitempty"`
 	Error   string   `json:"error,omitempty"`
 }
 
@@ -109,6 +111,8 @@ func (q *Request) do(f **Fleet, a *Answer, cores int, secret string) (err error)
 	case q.Verify != nil:
 		v := (*f).Verify(*q.Verify)
 		a.Verdict = &v
+	case q.Begun != nil:
+		a.Begun = (*f).Begun()
 	case q.Close != nil:
 		q.close(f)
 	default:

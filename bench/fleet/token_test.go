@@ -35,6 +35,13 @@ func TestTokens(t *testing.T) {
 			}
 		}
 	}
+	pass, err := Pass(secret, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if claims, code, _ := verifier.Verify([]byte(pass)); code != codes.None || claims.Subject != "f" || !claims.May(token.Subscribe, []byte("b")) || !claims.May(token.Presence, []byte("b")) {
+		t.Errorf("a pass is %+v", claims)
+	}
 	if _, err := mint("short", 0, 1, 1); err == nil {
 		t.Error("a short secret was taken")
 	}
