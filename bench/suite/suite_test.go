@@ -81,9 +81,13 @@ func TestVerdicts(t *testing.T) {
 		r.AddFloor("deliveries/s", "/s", runs[0])
 		return r
 	}
+	storm := &report.Report{Faults: report.Faults{Untrue: 3}}
+	storm.Add("server CPU per join+leave, of all : of a tenth", "", 1.6)
+	storm.AddFloor("server CPU per join+leave, of all : of a tenth", "", 1.2)
 	res := &Results{Runs: 1, all: []result{
 		{row: rowOf(t, "connect"), reports: map[string]*report.Report{"encke": of(30, 20), "nchan": of(28, 20), "coder": broken, "ws": failed}},
 		{row: rowOf(t, "users"), reports: map[string]*report.Report{"encke": rate(1000, 700)}},
+		{row: rowOf(t, "presence"), reports: map[string]*report.Report{"encke": storm}},
 		{row: rowOf(t, "storm-users"), reports: map[string]*report.Report{"encke": {}}},
 	}}
 	var b strings.Builder
@@ -95,6 +99,7 @@ func TestVerdicts(t *testing.T) {
 		"nchan 28 µs, encke 30 µs", "9 µs ⚠", "| failed |", "- WebSocket handshakes, ws: the server closed the connection\n",
 		"7 lost", "≤ 25 µs: **missed**",
 		"messages/s: 700, target ≥ 0.8 × channels (beside 1000: 0.70 ×)", "| 1000: 0.70 × | ≥ 0.8 × channels: **missed** |", "≤ 1.3 × without: not measured",
+		"| 1.6 ⚠ | 1.2: 1.33 × | ≤ 1.5: **missed** |", "3 times it was not true who is there", "`encke-bench run --scenario presence` beside `--scenario presence --presence off`",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in:\n%s", want, b.String())
