@@ -201,6 +201,9 @@ func (r *reactor) woken(w *woken) {
 		cl := r.clients.at(c)
 		cl.flags &^= isLatent
 		e := r.enter(w.channel, w.head)
+		if e.subs.Len()+len(e.walks)+len(e.pending) == 0 { // made by one who comes right now; what was published before that comes next
+			e.tail = w.head
+		}
 		if e.tail-uint64(len(e.pending)) == w.head {
 			e.subs.Add(uint32(c))
 		} else { // others have joined already, and have been given more

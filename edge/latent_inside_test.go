@@ -135,6 +135,55 @@ func TestLatentStaleWaking(t *testing.T) {
 	}
 }
 
+// TestLatentWokenBesideAComer: in the moment in which something is published to a user another connection of it comes with a position.
+// Those who were here are given it, though nothing is kept.
+func TestLatentWokenBesideAComer(t *testing.T) {
+	s, get := ownRig(t, func(*Server) {})
+	epoch := s.store.Epoch()
+	for i, position := range []channel.From{{Kind: channel.FromPosition, Epoch: epoch}, {Kind: channel.FromStart}, {}} {
+		stays, comes := get("/stream?channels="+ownChannel), get("/stream?channels="+ownChannel)
+		var here []netloop.ID
+		onLoop(s, func(r *reactor, c netloop.ID, cl *client) {
+			if here = append(here, c); len(here) < 2 {
+				return
+			}
+			if cl.flags&isLatent == 0 || r.clients.at(here[0]).flags&isLatent == 0 {
+				t.Error("they do not follow a channel that is not there")
+			}
+			r.leaveOwn(c, cl)
+			s.PublishNow(ownChannel, "in this moment")
+			if _, e := r.joinOwn(c, cl, []byte(ownChannel), position, channel.Limit{}); e == nil {
+				t.Error("who comes is latent")
+			}
+		})
+		s.PublishNow(ownChannel, "after it")
+		given := 0
+		for _, stream := range []*bufio.Reader{stays, comes} { // one of them has not been here for the first
+			for line := ""; !strings.Contains(line, "after it"); {
+				var err error
+				if line, err = stream.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(line, `"gap"`) {
+					t.Errorf("case %d: %s", i, line)
+				}
+				if strings.Contains(line, `"data"`) {
+					given++
+				}
+			}
+		}
+		if given != 3 {
+			t.Errorf("case %d: %d publications given, want that in this moment once and the other twice", i, given)
+		}
+		onLoop(s, func(r *reactor, c netloop.ID, _ *client) { r.loop.Close(c, netloop.ReasonPeer) })
+		for deadline := time.Now().Add(10 * time.Second); s.store.Totals().Channels > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the channel stays")
+			}
+		}
+	}
+}
+
 // cameAndWent is users whose channel comes and goes, with two publications, right after the store has been told where it would go on.
 type cameAndWent struct {
 	*users
