@@ -308,12 +308,25 @@ func TestPresenceReload(t *testing.T) {
 		t.Errorf("unsubscribed: %+v", h)
 	}
 	poll := newPeer(t, r.public) // who asks now and then is here
-	poll.get("/poll?wait=0&channels=x&" + ticket)
+	poll.get("/poll?wait=0&channels=x&" + ticketFor(t, "42", `{"tab":0}`, reads))
 	poll.want(200)
 	if got := w.changes("+42"); len(got) != 1 {
 		t.Errorf("a poll that does not wait: %v", got)
 	}
 	inChannel(0)
+	asker := newWS(t, r.public, "/ws?"+ticketFor(t, "seer", "", sees))
+	asker.text()
+	for i := range 3 { // no event tells of another info; who asks is shown it a second later at the latest, and the backend at once
+		want := fmt.Sprintf(`"members":[{"user":"42","connections":0,"info":{"tab":%d}}]`, i)
+		if text := askWho(t, r, asker, "backend /channels/x/presence", ""); !strings.Contains(text, want) {
+			t.Errorf("%s, want %s", text, want)
+		}
+		waitFor(t, want, func() bool { return strings.Contains(askWho(t, r, asker, `{"presence":{"channel":"x"}}`, ""), want) })
+		poll.get("/poll?wait=0&channels=x&" + ticketFor(t, "42", fmt.Sprintf(`{"tab":%d}`, i+1), reads))
+		poll.want(200)
+	}
+	quiet("other infos")
+	waitFor(t, "listings to be forgotten", func() bool { return r.Listings() == 0 })
 }
 
 // openTab opens a connection that stays.
