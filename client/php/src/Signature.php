@@ -32,7 +32,7 @@ final class Signature
                 $right = hash_equals($want, strtolower($mac)) || $right; // all are compared, each in constant time
             }
         }
-        if (!$right || $time === '') {
+        if (!$right) {
             throw new EnckeException('bad_signature', 'the signature is not one of this secret and body');
         }
         if (abs($now - (int) $time) > $tolerance) {
@@ -40,7 +40,7 @@ final class Signature
         }
     }
 
-    /** @return array{string, list<string>} t and every v1 of a header; no t where there is not one, a number */
+    /** @return array{string, list<string>} t and every v1 of a header; nothing where t is not there once, as a number */
     private static function parse(string $header): array
     {
         $times = $macs = [];

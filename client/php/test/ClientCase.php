@@ -336,7 +336,7 @@ abstract class ClientCase extends TestCase
     public function testAServerThatDiesAndComesBack(): void
     {
         $server = new Encke();
-        $encke = $server->client($this->transport(), patience: new Patience(total: 15, retries: 100));
+        $encke = $server->client($this->transport(), patience: new Patience(total: 15, retries: 100, pause: 0.02));
         $before = $encke->publish('a', 1);
         $server->stop(9);
         self::assertSame('unreachable', explode(' ', self::refusal(fn () => $server->client($this->transport())->publish('a', 2)))[0]);

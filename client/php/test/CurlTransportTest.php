@@ -9,8 +9,8 @@ use Encke\Http\Transport;
 
 final class CurlTransportTest extends TransportCase
 {
-    protected function transport(): Transport
+    protected function transport(?string $caFile = null): Transport
     {
-        return new CurlTransport();
+        return new CurlTransport($caFile);
     }
 }

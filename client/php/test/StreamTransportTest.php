@@ -9,8 +9,8 @@ use Encke\Http\Transport;
 
 final class StreamTransportTest extends TransportCase
 {
-    protected function transport(): Transport
+    protected function transport(?string $caFile = null): Transport
     {
-        return new StreamTransport();
+        return new StreamTransport($caFile);
     }
 }

@@ -14,12 +14,16 @@ final class Fake extends Process
     public readonly int $port;
     private string $requests;
 
-    public function __construct(string ...$behaviours)
+    /**
+     * @param string|list<string> $behaviours  of fake-server.php; the last one stays
+     * @param string|null         $certificate for TLS, a file with its key too
+     */
+    public function __construct(string|array $behaviours, ?string $certificate = null)
     {
         $this->port = self::freePort();
         $this->requests = (string) tempnam(sys_get_temp_dir(), 'encke-php-');
         register_shutdown_function(fn () => @unlink($this->requests));
-        parent::__construct(array_merge([PHP_BINARY, __DIR__ . '/fake-server.php', (string) $this->port, $this->requests], array_values($behaviours)));
+        parent::__construct(array_merge([PHP_BINARY, __DIR__ . '/fake-server.php', (string) $this->port, $this->requests], (array) $behaviours), $certificate === null ? [] : ['FAKE_TLS' => $certificate]);
         self::until(fn () => str_contains($this->log(), 'listening'), fn () => 'the fake does not listen: ' . $this->log());
     }
 

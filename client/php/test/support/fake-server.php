@@ -5,7 +5,9 @@ declare(strict_types=1);
 // fake-server.php port file behaviour…: answers each request by the next behaviour, the last one for ever, and writes requests into the file.
 [, $port, $file] = $argv;
 $behaviours = array_slice($argv, 3);
-$listener = stream_socket_server("tcp://127.0.0.1:$port") ?: exit(1);
+$tls = getenv('FAKE_TLS'); // a file with a certificate and its key
+$context = stream_context_create(['ssl' => ['local_cert' => (string) $tls]]);
+$listener = stream_socket_server(($tls ? 'tls' : 'tcp') . "://127.0.0.1:$port", context: $context) ?: exit(1);
 echo "listening\n";
 
 $body = '{"channel":"a","offset":1,"position":"x.1","subscribers":0}';
@@ -13,12 +15,14 @@ $whole = static fn (string $status, string $body, string $more = '') => "HTTP/1.
 $error = '{"error":{"code":"overloaded","message":"the server is behind with its work; try again later"}}';
 
 /** What is answered, and whether the connection ends after it. null: nothing, for ever. */
-$answer = static function (string $behaviour) use ($body, $whole, $error): ?array {
+$answer = static function (string $behaviour) use ($body, $whole, $error): ?array { // and into how long pieces it is cut
     [$name, $value] = explode(':', $behaviour, 2) + [1 => ''];
     return match ($name) {
         'ok' => [$whole('202 Accepted', $body), false],
         'ok-closed' => [$whole('202 Accepted', $body), true], // without having said so
         'ok-close' => [$whole('202 Accepted', $body, "Connection: close\r\n"), true],
+        'stray' => [$whole('202 Accepted', $body) . $whole('202 Accepted', str_replace('1', '99', $body)), false, 10_000], // two answers to one request
+        'stray-later' => [$whole('202 Accepted', $body) . $whole('202 Accepted', str_replace('1', '99', $body)), false, strlen($whole('202 Accepted', $body))],
         'continue' => ["HTTP/1.1 100 Continue\r\n\r\n" . $whole('202 Accepted', $body), false],
         'chunked' => ["HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n" . substr($body, 0, 5) . "\r\n" . dechex(strlen($body) - 5) . "\r\n" . substr($body, 5) . "\r\n0\r\nTrailer: x\r\n\r\n", false],
         'unframed' => ["HTTP/1.0 202 Accepted\r\n\r\n$body", true],
@@ -49,7 +53,10 @@ while (true) {
     stream_select($read, $none, $none, null);
     foreach ($read as $socket) {
         if ($socket === $listener) {
-            $new = stream_socket_accept($listener);
+            $new = @stream_socket_accept($listener);
+            if ($new === false) { // a client that does not trust us
+                continue;
+            }
             stream_set_blocking($new, false);
             [$connections[(int) $new], $buffers[(int) $new], $numbers[(int) $new]] = [$new, '', ++$count];
             continue;
@@ -72,9 +79,8 @@ while (true) {
         file_put_contents($file, "$line\n", FILE_APPEND);
         $does = $answer($behaviours[min($served++, count($behaviours) - 1)]);
         if ($does !== null) {
-            foreach (str_split($does[0], 7) as $piece) {
+            foreach (str_split($does[0], $does[2] ?? 7) as $piece) { // an answer may come in any pieces
                 fwrite($socket, $piece);
-                fflush($socket);
                 usleep(200);
             }
             if ($does[1]) {
