@@ -14,9 +14,13 @@ type client struct {
 	name     string
 	rng      *rand.Rand
 	sub      *Subscriber
+	user     *person // whose token it brings; nil: none
 	channels []string
 	journal  journal
 	heads    map[string]place // when it is settling: where it has to get
+
+	staying bool   // nothing more happens: it only stays where it is
+	settled func() // says so, once
 
 	lastID         string   // of SSE, as an EventSource remembers it
 	lastIDChannels []string // of the connection that it came over
@@ -27,6 +31,7 @@ var transports = []string{"ws", "ws", "ws", "ws", "sse", "sse", "stream", "strea
 
 // live goes from connection to connection until the run stops, and then settles. An error is a broken promise.
 func (c *client) live() error {
+	defer c.settled()
 	for !c.run.stopping() {
 		transport := transports[c.rng.IntN(len(transports))]
 		if transport == "raw" && c.run.scenario.NotRaw {
@@ -40,7 +45,7 @@ func (c *client) live() error {
 		}
 	}
 	<-c.run.quiet
-	return c.settle()
+	return either(c.settle(), c.stay())
 }
 
 // life is how long a connection may last: mostly short.
@@ -54,6 +59,9 @@ func (c *client) life() time.Duration {
 
 // connection lives through one connection.
 func (c *client) connection(transport string, life time.Duration) error {
+	if err := c.prepare(); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
 	l, err := c.dial(transport, life)
 	if err != nil {
 		c.run.tally.Add("refused/dial", 1)
@@ -82,12 +90,43 @@ func (c *client) connection(transport string, life time.Duration) error {
 	return fmt.Errorf("%s over %s: %w", c.name, transport, err)
 }
 
+// prepare does what a page does before it connects: it looks who is there, and acknowledges what it has shown.
+func (c *client) prepare() error {
+	if err := c.lookAll(c.channels); err != nil {
+		return err
+	}
+	if c.rng.IntN(6) > 0 {
+		return nil
+	}
+	return c.acknowledge()
+}
+
 // some are the channels of the next connection, in any order: mostly all.
 func (c *client) some() []string {
 	list := slices.Clone(c.channels)
 	c.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	if c.heads == nil && c.rng.IntN(4) == 0 {
 		list = list[:1+c.rng.IntN(len(list))]
+	}
+	return c.withOwn(list)
+}
+
+// withOwn adds the user's own channel, to which the server subscribes a connection by itself; as it does, as the last.
+func (c *client) withOwn(list []string) []string {
+	if c.user == nil || slices.Contains(list, c.user.own) {
+		return list
+	}
+	return append(list, c.user.own)
+}
+
+// forRaw leaves out what encke.raw says nothing sensible of.
+func (c *client) forRaw(list []string) []string {
+	list = slices.DeleteFunc(list, func(channel string) bool {
+		s := c.run.truth.streams[channel]
+		return s.roster != nil || s.box != nil && c.run.scenario.Away > 0
+	})
+	if len(list) == 0 {
+		return c.channels[:1] // the first is neither
 	}
 	return list
 }
@@ -96,7 +135,9 @@ func (c *client) some() []string {
 func (c *client) settle() error {
 	c.heads = map[string]place{}
 	for _, channel := range c.channels {
-		c.heads[channel] = c.run.heads[channel]
+		if head, there := c.run.heads[channel]; there { // there is none of companions
+			c.heads[channel] = head
+		}
 	}
 	if c.run.failed() {
 		return nil

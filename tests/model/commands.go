@@ -46,12 +46,16 @@ func (s *socket) disturb() error {
 		return nil
 	}
 	s.allowed[1008] = true
+	s.leavingAll()
 	s.journal.note("says something over encke.raw")
 	return s.send(ws.OpText, []byte("hello"))
 }
 
 // command sends a command.
 func (s *socket) command() error {
+	if s.user != nil && s.rng.IntN(4) == 0 {
+		return s.social()
+	}
 	channel := s.channels[s.rng.IntN(len(s.channels))]
 	switch n := s.rng.IntN(16); {
 	case n == 0:
@@ -66,8 +70,11 @@ func (s *socket) command() error {
 		return s.order(command{verb: "subscribe", refused: "bad_since"}, fmt.Sprintf(`"subscribe":{"channel":%q,"since":"x"}`, channel))
 	case s.planned[channel] && n == 4:
 		return s.order(command{verb: "subscribe", refused: "already_subscribed"}, fmt.Sprintf(`"subscribe":{"channel":%q}`, channel))
+	case s.planned[channel] && s.user != nil && s.user.steady && s.run.truth.rosters[channel] != nil:
+		return nil
 	case s.planned[channel]:
 		s.planned[channel] = false
+		s.leaving(channel, true)
 		return s.order(command{verb: "unsubscribe", channel: channel}, fmt.Sprintf(`"unsubscribe":{"channel":%q}`, channel))
 	case n == 5:
 		return s.order(command{verb: "unsubscribe", refused: "not_subscribed"}, fmt.Sprintf(`"unsubscribe":{"channel":%q}`, channel))
@@ -81,11 +88,42 @@ func (s *socket) subscribe(channel string) error {
 		return err
 	}
 	s.planned[channel] = true
+	s.asking(channel)
 	text := fmt.Sprintf(`"subscribe":{"channel":%q,"since":%q}`, channel, a.item())
 	if a.knows == fromNow && s.rng.IntN(2) == 0 {
 		text = fmt.Sprintf(`"subscribe":{"channel":%q}`, channel)
 	}
 	return s.order(command{verb: "subscribe", channel: channel, ask: a}, text)
+}
+
+// social asks who is in a channel, or acknowledges letters.
+func (s *socket) social() error {
+	if s.rng.IntN(2) == 0 {
+		a := s.chooseAck()
+		switch {
+		case a == nil:
+			return nil
+		case a.upTo == 0:
+			return s.order(command{verb: "ack", ack: a}, `"ack":{"only":[`+a.numbers()+`]}`)
+		}
+		return s.order(command{verb: "ack", ack: a}, fmt.Sprintf(`"ack":{"mail":%d}`, a.upTo))
+	}
+	for _, i := range s.rng.Perm(len(s.channels)) {
+		if of, is := isCompanion(s.channels[i]); is {
+			return s.order(command{verb: "presence", channel: of}, fmt.Sprintf(`"presence":{"channel":%q}`, of))
+		}
+	}
+	return nil
+}
+
+// looked takes a list of who is in a channel. Where its companion is followed already it only has to fit that.
+func (s *socket) looked(o *snapshot) error {
+	s.run.tally.Add("people/snapshots", 1)
+	if !s.planned[companionPrefix+o.Channel] && s.s.views[companionPrefix+o.Channel] == nil {
+		return s.s.Snapshot(o)
+	}
+	_, _, err := s.run.truth.rosters[o.Channel].Snapshot(o)
+	return err
 }
 
 // subscribeRest subscribes to what the URL has left out.
@@ -125,7 +163,12 @@ func (s *socket) reply(o *object, message []byte) error {
 	case o.Pong != nil && c.verb == "ping":
 		return nil
 	case o.Subscribed != nil && c.verb == "subscribe" && o.Subscribed.Channel == c.channel:
-		return s.s.Subscribed(c.ask, o.Subscribed.Position, o.Subscribed.Recovered)
+		return s.subscribed(c.ask, o)
+	case o.Presence != nil && c.verb == "presence" && o.Presence.Channel == c.channel:
+		return s.looked(o.Presence)
+	case o.Ack != nil && c.verb == "ack":
+		s.run.tally.Add("people/acknowledged", int64(o.Ack.Acknowledged))
+		return s.s.box.Done(c.ack, o.Ack.Acknowledged)
 	case o.Unsubscribed != nil && c.verb == "unsubscribe" && o.Unsubscribed.Channel == c.channel:
 		return s.s.Leave(c.channel)
 	}

@@ -37,6 +37,7 @@ func (s *Session) gap(v *view, p place, o *object) error {
 	case o.Reason == "":
 		return fmt.Errorf("a gap without a reason, to %s", p)
 	}
+	delete(s.rolls, v.channel) // who is in is to be asked again
 	v.gen, v.gapDue = g, false
 	s.Gaps[o.Reason]++
 	s.move(v, p, o.Position)

@@ -15,11 +15,14 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// liar is a relay between clients and an honest server, which in every connection makes something of the third publication.
+// liar is a relay between clients and an honest server, which in every connection makes something of the third publication, or
+// whatever it looks for.
 type liar struct {
 	net.Listener
 	upstream string
 	unit     func(*bufio.Reader) ([]byte, error) // takes a frame, a block or a line
+	about    string                              // what a unit has that is looked for
+	nth      int                                 // which of those the lie is about
 	lie      func(before, unit []byte) []byte
 	open     sync.WaitGroup
 }
@@ -78,8 +81,8 @@ func (l *liar) relay(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(unit, []byte(`"offset":`)) {
-			if n++; n == 3 {
+		if bytes.Contains(unit, []byte(l.about)) {
+			if n++; n == l.nth {
 				unit = l.lie(before, unit)
 			} else {
 				before = unit
@@ -122,15 +125,16 @@ func TestLiesAreFound(t *testing.T) {
 		for _, transport := range []string{"ws", "sse", "stream"} {
 			t.Run(c.name+" over "+transport, func(t *testing.T) {
 				t.Parallel()
-				lied(t, transport, c.lie, c.found)
+				s := &Scenario{Name: "lies", Keeps: Forever, Channels: []string{"b0"}, Most: 1, Clients: 3, Publishers: 1, Batch: 4,
+					Pause: 3 * time.Millisecond, Life: time.Second}
+				lied(t, s, transport, `"offset":`, 3, c.lie, c.found)
 			})
 		}
 	}
 }
 
-func lied(t *testing.T, transport string, lie func(before, unit []byte) []byte, found string) {
-	s := &Scenario{Name: "lies", Keeps: Forever, Channels: []string{"b0"}, Most: 1, Clients: 3, Publishers: 1, Batch: 4,
-		Pause: 3 * time.Millisecond, Life: time.Second, Only: transport, Unchunked: true}
+func lied(t *testing.T, s *Scenario, transport, about string, nth int, lie func(before, unit []byte) []byte, found string) {
+	s.Only, s.Unchunked = transport, true
 	r, err := NewRun(s, uint64(time.Now().UnixNano()), binary)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +143,7 @@ func lied(t *testing.T, transport string, lie func(before, unit []byte) []byte, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{Listener: listener, upstream: r.server.Public, unit: units[transport], lie: lie}
+	l := &liar{Listener: listener, upstream: r.server.Public, unit: units[transport], about: about, nth: nth, lie: lie}
 	l.open.Go(l.serve)
 	r.ways = []string{listener.Addr().String()}
 	long := liveness // a lie ends it

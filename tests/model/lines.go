@@ -23,6 +23,9 @@ func (l *link) overSSE() error {
 	var b block
 	for !l.enough() {
 		l.muse()
+		if l.staying && body.Buffered() == 0 && !l.await(l.r) {
+			return l.dismissed()
+		}
 		line, err := body.ReadBytes('\n')
 		if err != nil {
 			return err // what is left is of a block that has not come whole
@@ -63,7 +66,7 @@ func (l *link) comeBack() (channels []string, asks []ask, header string, err err
 // begin asks for an endless answer and returns its body.
 func (l *link) begin(path string, asks []ask, header string) (*bufio.Reader, error) {
 	version := "1.1"
-	if l.run.scenario.Unchunked || l.rng.IntN(8) == 0 {
+	if l.run.scenario.Unchunked || l.staying || l.rng.IntN(8) == 0 {
 		version = "1.0" // not chunked
 	}
 	request := asks
@@ -73,7 +76,9 @@ func (l *link) begin(path string, asks []ask, header string) (*bufio.Reader, err
 			request[i].knows = []knowledge{exactly, fromNow, fromStart}[l.rng.IntN(3)]
 		}
 	}
-	if err := l.write([]byte("GET " + l.target(path, request, "") + " HTTP/" + version + "\r\nHost: x\r\n" + header + "\r\n")); err != nil {
+	l.askingAll(asks)
+	token, argument := l.credentials()
+	if err := l.write([]byte("GET " + l.target(path, request, "") + argument + " HTTP/" + version + "\r\nHost: x\r\n" + token + header + "\r\n")); err != nil {
 		return nil, err
 	}
 	if err := l.joinAll(asks); err != nil {
@@ -83,7 +88,7 @@ func (l *link) begin(path string, asks []ask, header string) (*bufio.Reader, err
 	if err != nil {
 		return nil, err
 	}
-	if err := l.status(res.StatusCode, 200, res.Body); err != nil {
+	if err := either(l.status(res.StatusCode, 200, res.Body), l.served()); err != nil {
 		return nil, err
 	}
 	return bufio.NewReader(res.Body), nil
@@ -138,7 +143,9 @@ func (l *link) takeBlock(channels []string, b *block) error {
 		return nil
 	}
 	l.lastID, l.lastIDChannels = b.id, channels
-	return l.s.ToldAll(channels, b.id)
+	err := l.s.ToldAll(channels, b.id)
+	l.confirmedAll(channels)
+	return err
 }
 
 // overStream follows a stream of JSON lines.
@@ -154,6 +161,9 @@ func (l *link) overStream() error {
 	}
 	for !l.enough() {
 		l.muse()
+		if l.staying && body.Buffered() == 0 && !l.await(l.r) {
+			return l.dismissed()
+		}
 		line, err := body.ReadBytes('\n')
 		if err != nil {
 			return err
@@ -183,7 +193,9 @@ func (l *link) takeLine(channels []string, line []byte) error {
 				return err
 			}
 		}
-		return l.s.ToldAll(channels, o.Position)
+		err := l.s.ToldAll(channels, o.Position)
+		l.confirmedAll(channels)
+		return err
 	case o.Closing != "":
 		l.run.tally.Add("closed/"+o.Closing, 1)
 		return io.EOF

@@ -19,9 +19,12 @@ type link struct {
 	r         *bufio.Reader
 	s         *Session
 	transport string
-	faulty    bool             // there is a proxy in between
-	most      int64            // publications after which the client drops it
-	heads     map[string]place // when the client is settling: where it has to get
+	faulty    bool              // there is a proxy in between
+	most      int64             // publications after which the client drops it
+	heads     map[string]place  // when the client is settling: where it has to get
+	entered   bool              // where it stays
+	acking    *acking           // what the request acknowledges
+	visits    map[string]*visit // by channel, of those whose presence is followed
 }
 
 // errCut ends a connection without any fault of the server.
@@ -51,7 +54,9 @@ func (c *client) dial(transport string, life time.Duration) (*link, error) {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(life))
-	l := &link{client: c, conn: conn.(*net.TCPConn), s: c.sub.NewSession(transport == "raw"), transport: transport, faulty: faulty, heads: c.heads}
+	l := &link{client: c, conn: conn.(*net.TCPConn), s: c.sub.NewSession(transport == "raw"), transport: transport, faulty: faulty, heads: c.heads, visits: map[string]*visit{}}
+	l.s.polls = transport == "poll" || transport == "longpoll"
+	l.s.Asks(c.run.scenario.Grace, time.Now())
 	l.s.Last = c.journal.step
 	l.most = 1 + int64(float64(c.run.scenario.Batch*40)*c.rng.ExpFloat64())
 	if slow { // what it has missed comes last
@@ -109,8 +114,13 @@ func (l *link) write(b []byte) error {
 
 // enough says that the client wants no more of this connection.
 func (l *link) enough() bool {
-	if l.heads == nil {
+	switch {
+	case l.heads == nil:
 		return l.s.Checked >= l.most || l.run.stopping()
+	case l.staying:
+		return false
+	case l.user != nil && !l.s.polls && l.s.post.last < l.run.owed[l.user.name]:
+		return false
 	}
 	for channel, head := range l.heads {
 		if at, ok := l.s.At(channel); !ok || at != head {
@@ -124,12 +134,14 @@ func (l *link) enough() bool {
 func (l *link) muse() {
 	if l.heads == nil && l.rng.IntN(3000) == 0 {
 		l.journal.note("ends its half")
+		l.leavingAll()
 		_ = l.conn.CloseWrite()
 	}
 }
 
 // end drops the connection in one of the ways that there are.
 func (l *link) end() {
+	l.leavingAll()
 	switch l.rng.IntN(4) {
 	case 0:
 		_ = l.conn.SetLinger(0) // RST
@@ -141,6 +153,9 @@ func (l *link) end() {
 	for reason, n := range l.s.Gaps {
 		l.run.tally.Add("gaps/"+reason, n)
 	}
+	l.run.tally.Add("people/letters", l.s.Letters)
+	l.run.tally.Add("people/events", l.s.Events)
+	l.run.tally.Add("people/events applied", l.s.Applied)
 }
 
 // asks chooses from where to subscribe to each channel: mostly from the position held.
@@ -180,19 +195,53 @@ func (a ask) item() string {
 	return a.at.String()
 }
 
-// target is the request target for some asks.
+// target is the request target for some asks. The user's own channel need not be named at the end, and if from now on, not in since.
 func (l *link) target(path string, asks []ask, extra string) string {
 	var names, since []string
 	for _, a := range asks {
 		names, since = append(names, url.QueryEscape(a.channel)), append(since, a.item())
+	}
+	if last := len(asks) - 1; l.user != nil && l.transport != "raw" && asks[last].channel == l.user.own && l.rng.IntN(3) > 0 {
+		names = names[:last]
+		if asks[last].knows == fromNow && last > 0 && l.rng.IntN(2) == 0 {
+			since = since[:last]
+		}
 	}
 	list := strings.Join(since, ",")
 	target := path + "?channels=" + strings.Join(names, ",")
 	if strings.Trim(list, ",") != "" || l.rng.IntN(2) == 0 {
 		target += "&since=" + list
 	}
-	l.journal.note("GET %s", target+extra)
-	return target + extra
+	target += extra + l.ackArgument()
+	l.journal.note("GET %s", target)
+	return target
+}
+
+// ackArgument acknowledges letters with a request: none of them can come in its answer.
+func (l *link) ackArgument() string {
+	if l.acking = nil; l.rng.IntN(4) > 0 {
+		return ""
+	}
+	a := l.chooseAck()
+	if a == nil || a.upTo == 0 {
+		return ""
+	}
+	l.acking = a
+	if x := l.s.box.byNumber(a.upTo); x > l.s.post.lastN {
+		l.s.post.last, l.s.post.lastN = a.upTo, x
+	}
+	return fmt.Sprint("&ack=", a.upTo)
+}
+
+// served is said when a request was answered: what it has acknowledged is.
+func (l *link) served() error {
+	l.s.Served()
+	if l.acking == nil {
+		return nil
+	}
+	a := l.acking
+	l.acking = nil
+	return l.s.box.Done(a, -1)
 }
 
 // joinAll begins every subscription that a request asks for.

@@ -11,7 +11,8 @@ import (
 )
 
 // Every message is a function of channel, generation and sequence, so what arrives can be verified without remembering what
-// was sent. A generation is the life of one server process: its offsets begin at 1 again, and so do our sequences.
+// was sent. A generation is the life of one server process: its offsets begin at 1 again, and so do our sequences. Messages that may
+// become letters have a row of their own for each user, which is generation 0.
 
 // kind is how a message is pushed, and so how it stands in the wire object.
 type kind uint8
@@ -160,10 +161,10 @@ func appendPayload(dst []byte, channel string, generation, sequence uint64) []by
 	return append(dst, literal...)
 }
 
-// checkWire compares a publication with the message that was pushed.
-func checkWire(o *object, generation uint64) error {
-	k := kindOf(o.Channel, o.Offset)
-	want := appendPayload(nil, o.Channel, generation, o.Offset)
+// checkWire compares a publication or a letter with the message that was pushed.
+func checkWire(o *object, generation, sequence uint64) error {
+	k := kindOf(o.Channel, sequence)
+	want := appendPayload(nil, o.Channel, generation, sequence)
 	got := []byte(o.Data)
 	if k != asJSON {
 		var text string
@@ -181,7 +182,7 @@ func checkWire(o *object, generation uint64) error {
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("altered: got %.200q, want %.200q", got, want)
 	}
-	if event := eventOf(o.Offset); o.Event != event {
+	if event := eventOf(sequence); o.Event != event {
 		return fmt.Errorf("altered: event %q, want %q", o.Event, event)
 	}
 	if k != asJSON && o.Type != contentTypes[k] {

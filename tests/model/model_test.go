@@ -60,6 +60,19 @@ var scenarios = []Scenario{
 		Publishers: 3, Batch: 8, Pause: 20 * time.Millisecond, Life: time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
 		Lanes: 4, BackLanes: 1, Direct: 0.4, Weight: 3, Tells: true, KillEvery: 1500 * time.Millisecond,
 		Args: []string{"--drain-timeout", "500ms"}},
+	{Name: "people", Keeps: Forever, Channels: append(names("p", 4), "p:@x=~$+!"), Most: 3, Clients: 90, People: 40, Strangers: 0.2,
+		Grace: 1500 * time.Millisecond, Letters: 0.6, Away: 0.3,
+		Publishers: 4, Batch: 6, Pause: 20 * time.Millisecond, Life: 3 * time.Second, Slow: 0.05, Rest: 300 * time.Millisecond,
+		Lanes: 5, BackLanes: 2, Direct: 0.5, Deflate: 0.05, Weight: 2},
+	{Name: "silence", Keeps: Forever, Channels: names("p", 4), Most: 2, Clients: 60, People: 45,
+		Grace: 1500 * time.Millisecond, Letters: 0.3, Age: time.Second,
+		Publishers: 4, Batch: 4, Pause: 40 * time.Millisecond, Life: 4 * time.Second,
+		Lanes: 4, BackLanes: 1, Direct: 0.5, Weight: 3, Tells: true},
+	{Name: "people-kills", Keeps: Forever, Channels: names("p", 4), Most: 3, Clients: 70, People: 30, Strangers: 0.2,
+		Grace: 1500 * time.Millisecond, Letters: 0.6,
+		Publishers: 3, Batch: 6, Pause: 20 * time.Millisecond, Life: 2 * time.Second,
+		Lanes: 4, BackLanes: 1, Direct: 0.5, Weight: 3, Tells: true, KillEvery: 2 * time.Second,
+		Args: []string{"--drain-timeout", "500ms"}},
 	{Name: "throughput", Keeps: 500, Channels: names("b", 40), Most: 30, Clients: 100,
 		Publishers: 3, Batch: 200, Pause: 30 * time.Millisecond, Life: 8 * time.Second, Slow: 0.1, Rest: 500 * time.Millisecond,
 		Lanes: 2, Direct: 0.95, Weight: 3},
@@ -81,7 +94,7 @@ const longest = time.Minute
 // TORTURE_SEED replays a run as far as the machine lets it.
 func TestTorture(t *testing.T) {
 	seed := uint64(number("TORTURE_SEED", time.Now().UnixNano()))
-	whole := time.Duration(number("TORTURE_SECONDS", 36)) * time.Second
+	whole := time.Duration(number("TORTURE_SECONDS", 38)) * time.Second
 	checks := number("TORTURE_CHECKS", 0)
 	t.Logf("TORTURE_SEED=%d", seed)
 	total, weights := NewTally(), 0

@@ -14,6 +14,8 @@ type object struct {
 	Type     string
 	Encoding string
 	Data     json.RawMessage
+	Time     int64
+	Mail     uint64 // of a letter
 
 	Gap    bool
 	Reason string
@@ -24,6 +26,8 @@ type object struct {
 	}
 	Unsubscribed *struct{ Channel string }
 	Pong         *struct{ Time int64 }
+	Presence     *snapshot
+	Ack          *struct{ Acknowledged int }
 	Error        *struct{ Code, Message string }
 
 	Recovered *bool // of a stream's beginning

@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 // overPolls asks again and again over one connection, at intervals or parked.
 func (l *link) overPolls() error {
 	channels := l.some()
+	if l.staying { // a parked poll is let alone only where nothing is told
+		channels = slices.DeleteFunc(channels, func(name string) bool { return l.run.truth.streams[name].roster != nil })
+	}
 	for n := 1 + l.rng.IntN(12); n > 0 || l.heads != nil; n-- {
 		if err := l.poll(channels); err != nil || l.enough() {
 			return err
@@ -27,18 +31,27 @@ func (l *link) poll(channels []string) error {
 	if l.transport == "longpoll" {
 		wait = []string{"&wait=200ms", "&wait=1", "&wait=5s", ""}[l.rng.IntN(4)]
 	}
-	if l.transport == "longpoll" && l.heads != nil {
+	switch {
+	case l.staying:
+		wait = "&wait=60s"
+	case l.transport == "longpoll" && l.heads != nil:
 		wait = "&wait=200ms"
 	}
 	asks, err := l.asks(channels)
 	if err != nil {
 		return err
 	}
-	if err := l.write([]byte("GET " + l.target("/poll", asks, wait) + " HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+	l.askingAll(asks)
+	l.s.Asks(l.run.scenario.Grace, time.Now())
+	token, argument := l.credentials()
+	if err := l.write([]byte("GET " + l.target("/poll", asks, wait) + argument + " HTTP/1.1\r\nHost: x\r\n" + token + "\r\n")); err != nil {
 		return err
 	}
 	if err := l.joinAll(asks); err != nil {
 		return err
+	}
+	if l.staying && !l.await(l.r) {
+		return either(l.dismissed(), errCut)
 	}
 	res, err := readAnswer(l.r)
 	if err != nil {
@@ -51,7 +64,10 @@ func (l *link) poll(channels []string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.takePoll(channels, body); err != nil || res.Close {
+	err = either(l.served(), l.takePoll(channels, body))
+	l.confirmedAll(channels)
+	l.leavingAll()
+	if err != nil || res.Close {
 		return either(err, errCut)
 	}
 	if l.enough() {

@@ -23,15 +23,17 @@ type publisher struct {
 	outlets []*outlet
 	journal journal
 
-	conn net.Conn // nil when there is none
-	r    *bufio.Reader
+	straight bool     // no answer is to be lost
+	conn     net.Conn // nil when there is none
+	r        *bufio.Reader
 }
 
 // outlet is where a publisher stands in one channel.
 type outlet struct {
 	*Stream
 	gen      *generation
-	position string // as it was last answered
+	position string    // as it was last answered
+	hushed   time.Time // nothing is pushed before that
 	answered uint64
 }
 
@@ -40,6 +42,7 @@ type answer struct {
 	Channel     string
 	Offset      uint64
 	Position    string
+	Mail        uint64 // of a letter
 	Subscribers *int
 	Error       *struct{ Code, Message string }
 }
@@ -67,26 +70,39 @@ func (p *publisher) live() error {
 // first push it makes sure that no other process takes what is meant for this one.
 func (p *publisher) begin(o *outlet) error {
 	for end := time.Now().Add(liveness); time.Now().Before(end) && !p.run.gone(); pause(nil, 10*time.Millisecond) {
-		var answer struct{ Position string }
-		r, err := http.Get("http://" + p.run.server.Public + "/poll?wait=0&channels=" + url.QueryEscape(o.name))
-		if err != nil {
+		at, ok := p.stands(o)
+		if !ok {
 			continue // it is being started again
 		}
-		err = json.NewDecoder(r.Body).Decode(&answer)
-		r.Body.Close()
-		if err != nil || r.StatusCode != 200 {
-			continue
+		if at.offset != 0 && !p.run.truth.forgets() {
+			return fmt.Errorf("%s: begins at %s", o.name, at)
 		}
-		at, err := readPlace(answer.Position)
-		if err != nil || at.offset != 0 {
-			return fmt.Errorf("%s: begins at %q: %v", o.name, answer.Position, err)
-		}
-		o.gen, err = o.Begin(at.epoch)
-		o.position, o.answered = answer.Position, 0
+		var err error
+		o.gen, err = o.Begin(at.epoch, at.offset)
+		o.position, o.answered = at.String(), at.offset
 		p.journal.note("%s begins in %s", o.name, at)
 		return err
 	}
 	return fmt.Errorf("%s: there is no server for %v", o.name, liveness)
+}
+
+// stands asks where a channel stands: as any client, or where that is a user's, as the site.
+func (p *publisher) stands(o *outlet) (at place, ok bool) {
+	if o.box != nil {
+		at, err := p.run.server.Stands(o.name)
+		return at, err == nil
+	}
+	var answer struct{ Position string }
+	r, err := http.Get("http://" + p.run.server.Public + "/poll?wait=0&channels=" + url.QueryEscape(o.name))
+	if err != nil {
+		return at, false
+	}
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil || r.StatusCode != 200 {
+		return at, false
+	}
+	at, err = readPlace(answer.Position)
+	return at, err == nil
 }
 
 // burst pushes something: one message, or a batch.
@@ -97,7 +113,25 @@ func (p *publisher) burst() error {
 		}
 	}
 	o := p.outlets[p.rng.IntN(len(p.outlets))]
+	switch {
+	case o.silent(p):
+		return nil
+	case o.box != nil && p.rng.Float64() < p.run.scenario.Letters:
+		return p.pushLetter(o)
+	}
 	return p.pushOne(o)
+}
+
+// silent says whether nothing is pushed to a user now. Users' channels are silent again and again, for longer than anything is kept
+// there.
+func (o *outlet) silent(p *publisher) bool {
+	if time.Now().Before(o.hushed) {
+		return true
+	}
+	if o.box != nil && p.run.scenario.Age > 0 && p.rng.IntN(4) == 0 {
+		o.hushed = time.Now().Add(between(p.rng, 0, 3*p.run.scenario.Age))
+	}
+	return false
 }
 
 // line is one message on its way.
@@ -121,6 +155,9 @@ func (p *publisher) batch() (lines []line) {
 	next := map[*outlet]uint64{}
 	for range 1 + p.rng.IntN(p.run.scenario.Batch) {
 		o := p.outlets[p.rng.IntN(len(p.outlets))]
+		if o.silent(p) || o.answered == o.gen.base.Load() && p.run.truth.forgets() {
+			continue // the first says where it is to stand
+		}
 		if next[o] == 0 {
 			next[o] = o.answered + 1
 		}
@@ -137,7 +174,11 @@ func (l *line) id() string { return fmt.Sprintf("%s/%d/%d", l.name, l.gen.number
 
 // appendJSON appends the object for POST /publish.
 func (l *line) appendJSON(b []byte) []byte {
-	b = append(append(append(b, `{"channel":"`...), l.name...), `","id":"`...)
+	if l.box != nil && l.sequence%2 == 0 {
+		b = append(append(append(b, `{"user":"`...), l.box.user...), `","id":"`...)
+	} else {
+		b = append(append(append(b, `{"channel":"`...), l.name...), `","id":"`...)
+	}
 	b = append(append(b, l.id()...), '"')
 	if event := eventOf(l.sequence); event != "" {
 		b = strconv.AppendQuote(append(b, `,"event":`...), event)
@@ -157,7 +198,7 @@ func (p *publisher) pushLines(lines []line) error {
 	var body []byte
 	for i := range lines {
 		l := &lines[i]
-		l.gen.sent.Store(l.sequence)
+		l.send(l.gen, l.sequence)
 		body = append(l.appendJSON(body), '\n')
 	}
 	status, text, err := p.until("/publish", "Content-Type: application/x-ndjson\r\n", body)
@@ -186,10 +227,12 @@ func (p *publisher) pushOne(o *outlet) error {
 	switch {
 	case p.run.scenario.KillEvery > 0 || p.rng.IntN(4) == 0:
 		l.expect = o.position
-	case l.sequence == 1:
+	case l.sequence == 1 && p.rng.IntN(2) == 0:
 		l.expect = "0"
+	case o.answered == o.gen.base.Load():
+		l.expect = o.position
 	}
-	o.gen.sent.Store(l.sequence)
+	o.send(o.gen, l.sequence)
 	path, header, body := l.single(p.rng)
 	status, text, err := p.until(path, header, body)
 	if err != nil {
@@ -199,7 +242,7 @@ func (p *publisher) pushOne(o *outlet) error {
 	if err := json.Unmarshal(text, &a); err != nil {
 		return fmt.Errorf("push %s: status %d: %.200q: %w", l.id(), status, text, err)
 	}
-	if (status == 201 || status == 202) == (a.Error != nil) || a.Error == nil && (status == 201) != (*a.Subscribers > 0) {
+	if !fits(status, &a) {
 		return fmt.Errorf("push %s: status %d with %.200q", l.id(), status, text)
 	}
 	return p.answered(&l, &a)
@@ -221,12 +264,28 @@ func (l *line) single(rng *rand.Rand) (path, header string, body []byte) {
 	if fleeting(l.name, l.sequence) {
 		header += "Encke-TTL: 200ms\r\n"
 	}
-	return "/channels/" + url.PathEscape(l.name), header, appendPayload(nil, l.name, l.gen.number, l.sequence)
+	return l.path(rng), header, appendPayload(nil, l.name, l.gen.number, l.sequence)
+}
+
+// fits says whether a status is that of an answer.
+func fits(status int, a *answer) bool {
+	if a.Error != nil {
+		return status != 201 && status != 202
+	}
+	return a.Subscribers != nil && status == map[bool]int{true: 201, false: 202}[*a.Subscribers > 0]
+}
+
+// path is where a message to the channel is pushed.
+func (o *outlet) path(rng *rand.Rand) string {
+	if o.box != nil && rng.IntN(2) == 0 {
+		return "/users/" + url.PathEscape(o.box.user)
+	}
+	return "/channels/" + url.PathEscape(o.name)
 }
 
 // answered checks what was answered to a message.
 func (p *publisher) answered(l *line, a *answer) error {
-	if a.Error != nil && a.Error.Code == "conflict" && p.run.scenario.KillEvery > 0 {
+	if a.Error != nil && a.Error.Code == "conflict" && (p.run.scenario.KillEvery > 0 || p.run.truth.forgets()) {
 		was := l.gen.epoch
 		p.journal.note("%s: %s", l.id(), a.Error.Message)
 		if err := p.begin(l.outlet); err != nil {
@@ -273,14 +332,23 @@ func (p *publisher) until(path, header string, body []byte) (status int, text []
 
 // exchange makes one request, over the connection that there is or a new one.
 func (p *publisher) exchange(request []byte) (status int, body []byte, err error) {
+	patience := between(p.rng, 500*time.Millisecond, 4*time.Second)
+	if p.straight {
+		patience = liveness
+		p.hangUp()
+	}
 	if p.conn == nil {
-		if p.conn, err = net.DialTimeout("tcp", p.run.backWay(p.rng), 3*time.Second); err != nil {
+		address := p.run.backWay(p.rng)
+		if p.straight {
+			address = p.run.server.Backend
+		}
+		if p.conn, err = net.DialTimeout("tcp", address, 3*time.Second); err != nil {
 			p.conn = nil
 			return 0, nil, errCut
 		}
 		p.r = bufio.NewReader(p.conn)
 	}
-	_ = p.conn.SetDeadline(time.Now().Add(between(p.rng, 500*time.Millisecond, 4*time.Second)))
+	_ = p.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := p.conn.Write(request); err != nil {
 		return 0, nil, err
 	}

@@ -17,7 +17,7 @@ func (s *Session) quick(text []byte) bool {
 		return false
 	}
 	v := s.views[string(text[len(head):len(head)+end])]
-	if v == nil || v.knows != exactly || v.gapDue || v.gen == nil || v.gen.epoch != v.at.epoch {
+	if v == nil || v.knows != exactly || v.gapDue || v.gen == nil || v.gen.epoch != v.at.epoch || v.stream.box != nil || v.stream.roster != nil {
 		return false
 	}
 	next := v.at.offset + 1

@@ -27,7 +27,7 @@ func TestResetDuringReplay(t *testing.T) {
 
 func resets(t *testing.T, request string) {
 	truth := NewTruth(Forever, nil)
-	s, err := NewServer(binary, truth, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)), "--history-length", "1000", "--loops", "1")
+	s, err := NewServer(binary, truth, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)), "--dev", "--history-length", "1000", "--loops", "1")
 	if err := either(err, s.Launch()); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,6 +38,13 @@ type Scenario struct {
 	NotRaw    bool          // no encke.raw: it is not told of what slow readers are not given
 	Unchunked bool          // HTTP/1.0 for every stream
 
+	People    int           // users; 0: no client has a token
+	Strangers float64       // share of the clients without a token then
+	Grace     time.Duration // for which a user stays who has gone
+	Age       time.Duration // for which users' own channels keep what was pushed; 0: as all
+	Letters   float64       // share of the pushes to users that are kept until they are acknowledged
+	Away      float64       // of those, share that is kept only when the user is away
+
 	Weight int  // share of the whole time
 	Tells  bool // gaps must be told, otherwise it shows nothing
 }
@@ -59,6 +67,15 @@ type Run struct {
 	quiet chan struct{}    // closed when no publisher pushes and no proxy disturbs
 	heads map[string]place // where every channel ends; read after quiet
 
+	cleanup  func()    // removes what was written
+	people   []*person // immutable
+	present  present
+	owed     map[string]uint64 // the newest letter that everybody is given, by user; read after quiet
+	settled  sync.WaitGroup    // clients that are not where they stay yet
+	called   chan struct{}     // closed when the roll has been called
+	calledAt time.Time         // read after called
+	final    map[string]*roll  // who is in every channel; read after called
+
 	mu       sync.Mutex
 	failures []Failure // guarded by mu
 }
@@ -74,20 +91,34 @@ func (r *Run) rng(part uint64) *rand.Rand { return rand.New(rand.NewPCG(r.seed, 
 
 // NewRun makes a run of a scenario; everything in it follows from the seed, except the time that things take.
 func NewRun(s *Scenario, seed uint64, binary string) (*Run, error) {
-	r := &Run{scenario: s, seed: seed, tally: NewTally(), quiet: make(chan struct{}), dead: make(chan struct{}), heads: map[string]place{}}
+	r := &Run{scenario: s, seed: seed, tally: NewTally(), quiet: make(chan struct{}), dead: make(chan struct{}), heads: map[string]place{},
+		cleanup: func() {}, owed: map[string]uint64{}, called: make(chan struct{}), final: map[string]*roll{},
+		present: present{members: map[string]map[string]int{}, connections: map[string]int{}, users: map[string]int{}}}
 	r.live, r.halt = context.WithCancel(context.Background())
 	r.stop = r.live.Done()
 	r.truth = NewTruth(s.Keeps, s.Channels)
+	if err := r.populate(); err != nil {
+		return nil, err
+	}
 	keeps := uint64(1 << 30)
 	if s.Keeps != Forever {
 		keeps = s.Keeps
 	}
-	args := append([]string{"--loops", "3", "--history-length", fmt.Sprint(keeps), "--history-age", "24h", "--history-memory", "4000000000",
-		"--message-id-memory", "1000000000", "--publish-timeout", "1m"}, s.Args...)
+	args := append(s.peopleArgs(), "--loops", "3", "--history-length", fmt.Sprint(keeps), "--history-age", "24h", "--history-memory", "4000000000",
+		"--message-id-memory", "1000000000", "--publish-timeout", "1m")
+	args = append(args, s.Args...)
+	if s.Age > 0 {
+		file, err := r.writeRules()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--config", file)
+	}
 	var err error
 	if r.server, err = NewServer(binary, r.truth, r.rng(0), args...); err != nil {
 		return nil, err
 	}
+	r.server.env = []string{"ENCKE_TOKEN_SECRET=" + secret}
 	for i := range s.Lanes {
 		l, err := newLane(fmt.Sprint("lane", i), r.server.Public, r.rng(1000+uint64(i)))
 		if err != nil {
@@ -149,8 +180,11 @@ func (r *Run) Go(d time.Duration) []Failure {
 	for _, p := range r.publishers() {
 		r.start(&publishers, p.live, &p.journal)
 	}
+	r.start(&publishers, r.censor, nil)
 	for i := range r.scenario.Clients {
 		c := r.client(i)
+		r.settled.Add(1)
+		c.settled = sync.OnceFunc(r.settled.Done)
 		r.start(&clients, c.live, &c.journal)
 	}
 	r.reign(d)
@@ -161,6 +195,12 @@ func (r *Run) Go(d time.Duration) []Failure {
 		r.fail(err, "")
 	}
 	close(r.quiet)
+	r.settled.Wait()
+	if err := r.callRoll(); err != nil && !r.gone() && !r.failed() {
+		r.fail(fmt.Errorf("at rest: %w", err), "")
+	}
+	r.calledAt = time.Now()
+	close(r.called)
 	clients.Wait()
 	r.audit()
 	if err := r.server.End(false); err != nil && !r.gone() {
@@ -200,7 +240,11 @@ func (r *Run) publishers() (list []*publisher) {
 	for i := range r.scenario.Publishers {
 		list = append(list, &publisher{run: r, name: fmt.Sprint("publisher ", i), rng: r.rng(3000 + uint64(i))})
 	}
-	for i, name := range r.scenario.Channels {
+	channels := slices.Clone(r.scenario.Channels)
+	for _, p := range r.people {
+		channels = append(channels, p.own)
+	}
+	for i, name := range channels {
 		p := list[i%len(list)]
 		p.outlets = append(p.outlets, &outlet{Stream: r.truth.streams[name]})
 	}
@@ -216,6 +260,7 @@ func (r *Run) client(i int) *client {
 	for _, k := range c.rng.Perm(len(r.scenario.Channels))[:n] {
 		c.channels = append(c.channels, r.scenario.Channels[k])
 	}
+	r.identify(c)
 	return c
 }
 
@@ -293,7 +338,13 @@ func (r *Run) rest() error {
 	if err != nil {
 		return err
 	}
+	if err := r.oweLetters(); err != nil {
+		return err
+	}
 	for name, stream := range r.truth.streams {
+		if stream.roster != nil {
+			continue
+		}
 		head, ok, err := r.server.Head(name)
 		if err != nil {
 			return err
@@ -304,6 +355,14 @@ func (r *Run) rest() error {
 		}
 		if !ok {
 			head = place{epoch: f.Epoch}
+		}
+		if stream.box != nil || r.truth.forgets() {
+			if head, err = r.server.Stands(name); err != nil {
+				return err
+			}
+			if want.offset == 0 {
+				want.offset = head.offset // nobody knows where it begins
+			}
 		}
 		if head != want && !r.failed() {
 			return fmt.Errorf("%s ends at %s, pushed up to %s", name, head, want)
@@ -321,7 +380,13 @@ func (r *Run) audit() {
 	if err := r.consistent(); err != nil {
 		r.fail(err, "")
 	}
+	if err := r.letters(); err != nil {
+		r.fail(err, "")
+	}
 	for name := range r.truth.streams {
+		if r.truth.streams[name].roster != nil {
+			continue
+		}
 		if err := r.history(name); err != nil {
 			r.fail(fmt.Errorf("history: %w", err), "")
 			return

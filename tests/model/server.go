@@ -62,6 +62,7 @@ var givenPorts sync.Map
 type Server struct {
 	Public, Backend string // host:port
 	command         []string
+	env             []string // besides that of the test
 	truth           *Truth
 
 	mu    sync.Mutex
@@ -84,7 +85,7 @@ func NewServer(binary string, truth *Truth, rng *rand.Rand, args ...string) (*Se
 		}
 	}
 	s := &Server{Public: "127.0.0.1:" + public, Backend: "127.0.0.1:" + backend, truth: truth}
-	s.command = append([]string{binary, "serve", "--dev", "--listen", s.Public, "--backend", s.Backend}, args...)
+	s.command = append([]string{binary, "serve", "--listen", s.Public, "--backend", s.Backend}, args...)
 	return s, nil
 }
 
@@ -93,7 +94,7 @@ func (s *Server) Launch() error {
 	cmd := exec.Command(s.command[0], s.command[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive the test
 	// Else the race detector waits for a second at the end, for races that none of us can cause any more.
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=50 "+os.Getenv("GORACE"))
+	cmd.Env = append(append(os.Environ(), s.env...), "GORACE=atexit_sleep_ms=50 "+os.Getenv("GORACE"))
 	log := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = log, log
 	s.truth.Starting()
@@ -182,6 +183,15 @@ type figures struct {
 		IDsForgotten                                           uint64 `json:"ids_forgotten"`
 		Delayed                                                uint64 `json:"pushes_delayed"`
 	}
+	Users struct {
+		Mailboxes struct {
+			Put, Acknowledged, Deleted int64
+			DroppedLength              int64 `json:"dropped_length"`
+			DroppedBytes               int64 `json:"dropped_bytes"`
+			DroppedAge                 int64 `json:"dropped_age"`
+			DroppedMemory              int64 `json:"dropped_memory"`
+		}
+	}
 	Ended map[string]uint64
 }
 
@@ -199,6 +209,15 @@ func (s *Server) Head(channel string) (p place, ok bool, err error) {
 	}
 	p, err = readPlace(state.Position)
 	return p, true, err
+}
+
+// Stands returns where a channel stands, or would go on if it were there.
+func (s *Server) Stands(channel string) (p place, err error) {
+	var page struct{ Position string }
+	if _, err = s.get("/channels/"+url.PathEscape(channel)+"/history?limit=1&since=", &page); err != nil {
+		return p, err
+	}
+	return readPlace(page.Position)
 }
 
 // get asks the backend listener.

@@ -10,9 +10,14 @@ type Session struct {
 	*Subscriber
 	views   map[string]*view
 	blind   bool // encke.raw: there are no positions to hold
+	polls   bool // letters are given to one poll of a user, and not to every connection
+	post    post
 	scratch []byte
 
-	Checked int64              // publications
+	Checked int64 // publications, letters included
+	Events  int64 // of those, events of companions
+	Applied int64 // of those, events that were applied to a snapshot
+	Letters int64
 	Gaps    map[string]int64   // by reason
 	Last    func(place, *view) // told of every step, for the journal
 }
@@ -105,6 +110,9 @@ func (s *Session) Take(text []byte) error {
 
 // TakeObject is Take for what has been read already.
 func (s *Session) TakeObject(o *object) error {
+	if o.Mail != 0 {
+		return s.letter(o)
+	}
 	v, err := s.view(o.Channel)
 	if err != nil {
 		return err
@@ -113,9 +121,12 @@ func (s *Session) TakeObject(o *object) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Channel, err)
 	}
-	if o.Gap {
+	switch {
+	case o.Gap:
 		err = s.gap(v, p, o)
-	} else {
+	case v.stream.roster != nil:
+		err = s.attended(v, p, o)
+	default:
 		err = s.publication(v, p, o)
 	}
 	if err != nil {
@@ -132,13 +143,25 @@ func (s *Session) publication(v *view, p place, o *object) error {
 	if err := v.follows(p, g); err != nil {
 		return err
 	}
-	if err := checkWire(o, g.number); err != nil {
+	if err := v.content(o, g); err != nil {
 		return fmt.Errorf("%s: %w", p, err)
 	}
 	v.gen = g
 	s.Checked++
 	s.move(v, p, o.Position)
 	return nil
+}
+
+// content checks what a publication says: the message of its number, or one that could have become a letter.
+func (v *view) content(o *object, g *generation) error {
+	if v.stream.box == nil {
+		return checkWire(o, g.number, o.Offset)
+	}
+	n := g.awayAt(o.Offset)
+	if n == 0 {
+		return checkWire(o, g.number, o.Offset)
+	}
+	return either(checkWire(o, 0, n), v.stream.box.Published(n))
 }
 
 // follows says whether p may be the next publication.

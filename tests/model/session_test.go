@@ -20,7 +20,7 @@ func world(t *testing.T, keeps uint64) *Truth {
 // stored begins a generation of n messages, of which the last was not answered yet.
 func stored(t *testing.T, truth *Truth, channel, epoch string, n uint64) {
 	t.Helper()
-	g, err := truth.streams[channel].Begin(epoch)
+	g, err := truth.streams[channel].Begin(epoch, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,18 @@
 package model
 
-// Subscriber is a client's memory between its connections: the position that it holds of each channel, "" before the first.
+// Subscriber is a client's memory between its connections: the position that it holds of each channel, "" before the first, who is
+// in the channels whose presence it follows, and the numbers of the letters that it has got last.
 type Subscriber struct {
 	truth *Truth
 	held  map[string]*[]byte
+	box   *Box             // of its user; nil: it has none
+	rolls map[string]*roll // by companion, where a snapshot was taken and nothing was missed since
+	read  []uint64
 }
 
 // NewSubscriber returns one that holds nothing.
 func NewSubscriber(truth *Truth) *Subscriber {
-	return &Subscriber{truth, map[string]*[]byte{}}
+	return &Subscriber{truth: truth, held: map[string]*[]byte{}, rolls: map[string]*roll{}}
 }
 
 // Holds returns the position that it holds of a channel.

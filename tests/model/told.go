@@ -51,7 +51,9 @@ func (s *Session) told(channel string, p place, position string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", channel, err)
 	}
-	v.gen = g
+	if v.gen = g; v.stream.roster != nil {
+		g.tell(p.offset)
+	}
 	s.move(v, p, position)
 	return nil
 }

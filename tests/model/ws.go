@@ -39,6 +39,7 @@ type command struct {
 	channel string
 	ask     ask
 	refused string // the error that it has earned
+	ack     *acking
 }
 
 // overWS lives through one WebSocket.
@@ -46,8 +47,11 @@ func (l *link) overWS() error {
 	s := &socket{link: l, pending: map[string]command{}, planned: map[string]bool{}, allowed: map[int]bool{}}
 	s.deaf = l.heads == nil && l.rng.IntN(20) == 0
 	channels := l.some()
-	if l.transport == "ws" && l.rng.IntN(3) == 0 { // the rest, or all, by commands
-		channels = channels[:l.rng.IntN(len(channels)+1)]
+	switch {
+	case l.transport == "raw":
+		channels = l.forRaw(channels)
+	case l.rng.IntN(3) == 0 && !l.staying: // the rest, or all, by commands
+		channels = l.withOwn(channels[:l.rng.IntN(len(channels)+1)])
 	}
 	asks, err := l.asks(channels)
 	if err != nil {
@@ -76,6 +80,9 @@ func (s *socket) talk() error {
 	}
 	for !s.enough() {
 		s.muse()
+		if s.staying && !s.await(s.r) {
+			return s.dismissed()
+		}
 		if err := s.say(); err != nil {
 			return err
 		}
@@ -88,6 +95,7 @@ func (s *socket) talk() error {
 	}
 	s.allowed[1000] = true
 	s.journal.note("closes in order")
+	s.leavingAll()
 	if err := s.send(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")); err != nil {
 		return err
 	}
@@ -105,14 +113,16 @@ func (s *socket) handshake(asks []ask) error {
 		nonce[i] = byte(s.rng.Uint32())
 	}
 	key := base64.StdEncoding.EncodeToString(nonce[:])
+	header, token := s.credentials()
 	target := "/ws"
 	if len(asks) > 0 {
 		target = s.target(target, asks, "")
 	}
-	request := "GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n"
-	if s.transport == "raw" {
-		request += "Sec-WebSocket-Protocol: encke.raw\r\n"
+	if token != "" && s.rng.IntN(2) == 0 {
+		target, token = target+token, ""
 	}
+	request := "GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n" + header
+	request += s.protocols(token)
 	if s.rng.Float64() < s.run.scenario.Deflate {
 		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 		if s.rng.IntN(2) == 0 {
@@ -120,6 +130,7 @@ func (s *socket) handshake(asks []ask) error {
 		}
 		request += "\r\n"
 	}
+	s.askingAll(asks)
 	if err := s.write([]byte(request + "\r\n")); err != nil {
 		return err
 	}
@@ -130,7 +141,25 @@ func (s *socket) handshake(asks []ask) error {
 	if err := s.status(res.StatusCode, 101, res.Body); err != nil {
 		return err
 	}
-	return s.upgraded(res, key)
+	return either(s.served(), s.upgraded(res, key))
+}
+
+// protocols lists the subprotocol, and the token where that is brought as one.
+func (s *socket) protocols(token string) string {
+	var list []string
+	if token != "" {
+		list = append(list, "encke.token."+s.user.token)
+	}
+	switch {
+	case s.transport == "raw":
+		list = append(list, "encke.raw")
+	case token != "" || s.rng.IntN(4) == 0:
+		list = append(list, "encke.json")
+	default:
+		return ""
+	}
+	s.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return "Sec-WebSocket-Protocol: " + strings.Join(list, ", ") + "\r\n"
 }
 
 func (s *socket) upgraded(res *http.Response, key string) error {
@@ -235,11 +264,18 @@ func (s *socket) text(message []byte) error {
 		}
 		a := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		return s.s.Subscribed(a, o.Subscribed.Position, o.Subscribed.Recovered)
+		return s.subscribed(a, &o)
 	case o.ID != nil:
 		return s.reply(&o, message)
 	}
 	return fmt.Errorf("not expected: %.200q", message)
+}
+
+// subscribed checks that a subscription has begun, and where.
+func (s *socket) subscribed(a ask, o *object) error {
+	err := s.s.Subscribed(a, o.Subscribed.Position, o.Subscribed.Recovered)
+	s.confirmed(a.channel)
+	return err
 }
 
 // closed checks with which code the server ends the connection.
