@@ -22,12 +22,20 @@ type Message struct {
 	Data   []byte
 	JSON   bool // Data is known to be valid JSON: the caller has checked it
 
-	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it is not stored again.
+	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it, by the same User, is not stored again.
 	ID []byte
 	// TTL is for how many milliseconds the message may be given to those who come for it later; 0: as long as it is kept.
 	TTL int64
 	// Expect, where not nil, is the position that the channel must be at: FromStart is one without any publication.
 	Expect *From
+}
+
+// key is what ID is remembered by: ids of one user are not those of another, nor of the backend.
+func (m *Message) key() []byte {
+	if m.User == "" {
+		return m.ID
+	}
+	return append(append([]byte(m.User), 0), m.ID...)
 }
 
 // Kind is how the data stands in the wire object.

@@ -55,7 +55,7 @@ func (s *Store) Publish(name []byte, m *Message, now int64) (Result, *codes.Erro
 	}
 	result := s.publish(ch, p, now)
 	if len(m.ID) > 0 && s.conf.IDAge > 0 {
-		ch.shard.ids.remember(ch, m.ID, idRecord{result, digest, now}, s.conf.IDAge, s.conf.IDMemory)
+		ch.shard.ids.remember(ch, m.key(), idRecord{result, digest, now}, s.conf.IDAge, s.conf.IDMemory)
 	}
 	ch.mu.Unlock()
 	s.makeRoom(roomPerByte * int64(p.cost))
@@ -66,7 +66,7 @@ func (s *Store) Publish(name []byte, m *Message, now int64) (Result, *codes.Erro
 // message is not to be stored. The caller holds the channel's lock.
 func (s *Store) condition(ch *Channel, m *Message, digest uint64, now int64) (r Result, done bool, err *codes.Error) {
 	if len(m.ID) > 0 && s.conf.IDAge > 0 {
-		r, done, err = ch.shard.ids.seen(ch, m.ID, digest, now, s.conf.IDAge)
+		r, done, err = ch.shard.ids.seen(ch, m.key(), digest, now, s.conf.IDAge)
 		if done || err != nil {
 			return r, true, err
 		}

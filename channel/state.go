@@ -32,6 +32,16 @@ func (s *Store) State(name []byte, now int64) (State, bool) {
 	return state, state.Subscribers > 0 || state.Length > 0
 }
 
+// Subscribers returns how many connections are subscribed to a channel.
+func (s *Store) Subscribers(name []byte) int {
+	ch, _, latent := s.find(name)
+	if ch == nil {
+		return latent
+	}
+	defer ch.mu.Unlock()
+	return int(ch.subs)
+}
+
 // Delete forgets the channel's history and tells whether there was such a channel. Subscribers stay, and offsets go on.
 func (s *Store) Delete(name []byte, now int64) bool {
 	ch, _, latent := s.find(name)

@@ -231,6 +231,18 @@ func (sh *shard) remove(ch *Channel) {
 	}
 }
 
+// MayRetire says whether Retire would remove the channel now.
+func (s *Store) MayRetire(ch *Channel, loop int, head uint64, subscribers int) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.retirable(loop, head, subscribers)
+}
+
+// retirable is what makes a channel one to retire. The caller holds its lock.
+func (ch *Channel) retirable(loop int, head uint64, subscribers int) bool {
+	return !ch.dead && ch.head == head && ch.kept.len() == 0 && ch.loops == 1<<loop && int(ch.subs) == subscribers
+}
+
 // Retire removes a channel of which nothing is kept, and whose only subscribers are those of one loop, who have been given
 // everything up to head: Config.Latent knows of them from now on. It says false, and nothing has happened, when that is not so.
 func (s *Store) Retire(ch *Channel, loop int, head uint64, subscribers []uint64) bool {
@@ -240,7 +252,7 @@ func (s *Store) Retire(ch *Channel, loop int, head uint64, subscribers []uint64)
 	defer sh.mu.Unlock()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if s.conf.Latent == nil || ch.dead || ch.head != head || ch.kept.len() > 0 || ch.loops != 1<<loop || int(ch.subs) != len(subscribers) {
+	if s.conf.Latent == nil || !ch.retirable(loop, head, len(subscribers)) {
 		return false
 	}
 	sh.subscriptions.Add(-int64(ch.subs))

@@ -113,12 +113,26 @@ func (r *reactor) checkSubscribe(c netloop.ID, cl *client, name []byte, since st
 	case err != nil:
 	case r.subscribed(c, cl, name) != nil || r.followsLatently(c, cl, name):
 		err = codes.New(codes.AlreadySubscribed, string(name))
-	case len(r.channels(c, cl)) >= r.server.config.MaxChannels:
+	case r.chosen(c, cl) >= r.server.config.MaxChannels:
 		err = codes.New(codes.TooManyChannels, "")
+	case r.checkRoom(name) != nil:
+		err = r.checkRoom(name)
 	default:
 		r.froms, err = channel.ParseSince(r.froms[:0], []byte(since), 1)
 	}
 	return err
+}
+
+// chosen returns how many channels a client, of r.claims, has besides its user's own.
+func (r *reactor) chosen(c netloop.ID, cl *client) int {
+	all := r.channels(c, cl)
+	n := len(all)
+	for _, x := range all {
+		if r.claims != nil && r.claims.Owns([]byte(r.entries[x].name)) {
+			n--
+		}
+	}
+	return n
 }
 
 func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
@@ -216,6 +230,12 @@ func (r *reactor) commandPublish(c netloop.ID, cl *client, cmd *command) {
 			if a.answer.Data != nil {
 				p.Data = a.answer.Data
 			}
+			if err := r.checkPublishable(name); err != nil { // as of now
+				return err
+			}
+			if r.subject() != a.User {
+				return codes.New(codes.Forbidden, "the site was asked about another user")
+			}
 			return r.publishFor(c, cl, id, name, p)
 		})
 	default:
@@ -228,15 +248,14 @@ func (r *reactor) commandPublish(c netloop.ID, cl *client, cmd *command) {
 
 // publishFor publishes for a client, of r.claims, and answers it unless there is an error.
 func (r *reactor) publishFor(c netloop.ID, cl *client, id json.RawMessage, name []byte, p *publishCommand) *codes.Error {
-	m := channel.Message{Event: p.Event, Data: p.Data, JSON: true}
-	if r.claims != nil {
-		m.User = r.claims.Subject
-	}
+	m := channel.Message{Event: p.Event, Data: p.Data, JSON: true, User: r.subject()}
 	if p.Echo != nil && !*p.Echo {
 		m.Except = uint64(r.loop.Handle(c))
 	}
-	if p.MessageID != "" { // a user's ids are its own
-		m.ID = []byte(m.User + "/" + p.MessageID)
+	switch m.ID = []byte(p.MessageID); {
+	case len(m.ID) == 0:
+	case r.claims == nil:
+		return codes.New(codes.BadID, "a client without a token has none: everybody could use it")
 	}
 	res, err := r.publish(name, &m)
 	if err != nil {

@@ -135,9 +135,9 @@ func (c *Config) check() error {
 	if c.Memory > 0 && c.Memory < leastMemory {
 		return fmt.Errorf("cannot use --memory %d: at least %d is needed", c.Memory, leastMemory)
 	}
-	if c.Memory > 0 && c.HistoryMemory+c.IDMemory > c.Memory/2 {
-		return fmt.Errorf("cannot use --history-memory %d and --message-id-memory %d: together they are more than half of --memory %d",
-			c.HistoryMemory, c.IDMemory, c.Memory)
+	if c.Memory > 0 && c.HistoryMemory+c.IDMemory+c.MailboxMemory > c.Memory/2 {
+		return fmt.Errorf("cannot use --history-memory %d, --message-id-memory %d and --mailbox-memory %d: together they are more than half of --memory %d",
+			c.HistoryMemory, c.IDMemory, c.MailboxMemory, c.Memory)
 	}
 	for name, age := range map[string]time.Duration{"history-age": c.HistoryAge, "message-id-age": c.IDAge} {
 		if age > 0 && age < time.Millisecond {

@@ -30,7 +30,7 @@ func (s *Server) Paces() (n int) {
 func (s *Server) JoinBetween(name string, happens func()) {
 	done := make(chan struct{})
 	s.engine.Loops()[0].Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
-		r.deferred = append(r.deferred, netloop.Mail{Kind: mailAsk, Val: func(r *reactor) { // outside of delivery
+		r.deferred.push(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) { // outside of delivery
 			defer close(done)
 			r.loop.Each(func(c netloop.ID) {
 				cl := r.clients.at(c)
@@ -124,7 +124,6 @@ func (s *Server) Tables() map[string]int {
 		add("origins", len(r.origins))
 		add("waits", len(r.waits))
 		add("stalled", len(r.stalled))
-		add("deferred", len(r.deferred))
 		add("lags", len(r.lags))
 		add("letters", len(r.letters)+len(r.starved))
 		add("hooks", len(r.hooks.answers)+len(r.hooks.commands))

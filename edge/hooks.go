@@ -41,6 +41,7 @@ func parseHooks(list string) (all hookSet, err error) {
 // hooks are questions to the site's backend that are not answered yet, and answers that have not been used. Owned by the loop.
 type hooks struct {
 	answers  map[netloop.Handle]*asked     // of requests, until they are shown again
+	waiting  queue[waitingQuestion]        // for a worker
 	commands map[netloop.ID]*queue[func()] // what waits behind a client's command that is being asked about: one is at a time
 }
 
@@ -59,21 +60,51 @@ type asked struct {
 // hookCommands is how many commands of a client may wait for the site's backend.
 const hookCommands = 16
 
-// ask has the site's backend asked. It says false when too much is being asked already.
+// waitingQuestion is one for which there was no worker yet.
+type waitingQuestion struct {
+	h  netloop.Handle
+	a  *asked
+	at int64 // since when, Unix time in milliseconds
+}
+
+// maxQuestions is how many questions of a loop wait for a worker. They wait no longer than an answer may take.
+const maxQuestions = 20_000
+
+// ask has the site's backend asked, after those who wait for that already. It says false when too many do.
 func (r *reactor) ask(c netloop.ID, a *asked) bool {
 	a.Address = r.address(c).String()
-	if r.claims != nil {
-		a.User = r.claims.Subject
+	if a.User == "" {
+		a.User = r.subject()
 	}
-	h := r.loop.Handle(c)
-	err := r.server.askers.Submit(func() {
-		a.answer, a.err = r.server.asker.Ask(a.Question)
-		r.loop.Post(netloop.Mail{To: h, Kind: mailAsked, Val: a})
-	})
-	if err != nil {
+	if r.hooks.waiting.len() >= maxQuestions {
 		r.server.figures.shed.Add(1)
+		return false
 	}
-	return err == nil
+	r.hooks.waiting.push(waitingQuestion{r.loop.Handle(c), a, r.now})
+	r.askQueued()
+	return true
+}
+
+// askQueued gives the workers what they take. It is called again with each answer, and at every tick.
+func (r *reactor) askQueued() {
+	waiting := &r.hooks.waiting
+	for waiting.len() > 0 {
+		w := waiting.front()
+		_, there := r.loop.Resolve(w.h)
+		switch {
+		case !there:
+		case r.now-w.at > r.server.config.Site.Timeout.Milliseconds():
+			w.a.err = errors.New("no worker was free in time")
+			r.server.figures.shed.Add(1)
+			r.loop.Post(netloop.Mail{To: w.h, Kind: mailAsked, Val: w.a})
+		case r.server.askers.Submit(func() {
+			w.a.answer, w.a.err = r.server.asker.Ask(w.a.Question)
+			r.loop.Post(netloop.Mail{To: w.h, Kind: mailAsked, Val: w.a})
+		}) != nil:
+			return // all are busy
+		}
+		waiting.pop()
+	}
 }
 
 // verdictOn is what an answer means; nil is an allowance.
@@ -194,6 +225,7 @@ func (r *reactor) hookCommand(c netloop.ID, cl *client, cmd *command, question w
 
 // hookAnswered takes an answer of the site's backend.
 func (r *reactor) hookAnswered(m netloop.Mail) {
+	r.askQueued()
 	c, ok := r.loop.Resolve(m.To)
 	if !ok {
 		return

@@ -210,6 +210,14 @@ func (r *reactor) becomeUser(c netloop.ID, claims *token.Claims, ends bool) {
 	}
 }
 
+// subject is the user of r.claims, "" without a token.
+func (r *reactor) subject() string {
+	if r.claims == nil {
+		return ""
+	}
+	return r.claims.Subject
+}
+
 // forgetUser forgets who a connection was.
 func (r *reactor) forgetUser(c netloop.ID) {
 	if x := r.identities.of(c); x.claims != nil {

@@ -220,6 +220,9 @@ func (r *reactor) retire(e *entry) {
 	if !own || e.active || e.lagging > 0 || len(e.walks)+len(e.pending) > 0 || e.subs.Len() == 0 {
 		return
 	}
+	if !r.server.store.MayRetire(e.channel, r.loop.Index(), e.tail, e.subs.Len()) {
+		return
+	}
 	var followers []uint64
 	for x, ok := e.subs.Next(0); ok; x, ok = e.subs.Next(x + 1) {
 		c := netloop.ID(x)

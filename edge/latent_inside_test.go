@@ -76,7 +76,7 @@ func ownRig(t *testing.T, change func(*Server)) (s *Server, get func(target stri
 func onLoop(s *Server, do func(r *reactor, c netloop.ID, cl *client)) {
 	done := make(chan struct{})
 	s.engine.Loops()[0].Post(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
-		r.deferred = append(r.deferred, netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
+		r.deferred.push(netloop.Mail{Kind: mailAsk, Val: func(r *reactor) {
 			defer close(done)
 			r.loop.Each(func(c netloop.ID) {
 				if cl := r.clients.at(c); cl.transport == overStream {

@@ -293,7 +293,7 @@ func parseNumbers(list []byte) (all []uint64, ok bool) {
 // appendAcked acknowledges letters of the user of r.claims, those named or all up to one, and appends how many that were.
 func (r *reactor) appendAcked(dst []byte, upTo uint64, only []uint64) []byte {
 	var n int
-	if only != nil {
+	if len(only) > 0 {
 		slices.Sort(only)
 		n = r.server.mailboxes.AckOnly(r.claims.Subject, only, r.now)
 	} else {

@@ -74,6 +74,9 @@ func (c *Config) split() {
 	if c.IDMemory == 0 { // no budget: ids alone must not grow without end
 		c.IDMemory = 64 << 20
 	}
+	if c.MailboxMemory == 0 { // nor letters
+		c.MailboxMemory = 64 << 20
+	}
 }
 
 // look holds the parts against what is used now.

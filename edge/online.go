@@ -44,7 +44,7 @@ func (s *Server) online() online {
 func (s *Server) publishStats(now int64) {
 	o := s.online()
 	was := s.statsSent
-	if s.subscribers([]byte(statsChannel)) == 0 {
+	if s.store.Subscribers([]byte(statsChannel)) == 0 {
 		was.Total = o.Total
 	}
 	if o == was {

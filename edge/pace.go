@@ -22,6 +22,19 @@ func (r *reactor) paced(c netloop.ID, cl *client) bool {
 		return true
 	}
 	most := max(rate*burst, 1)
+	switch tokens := r.take(c, rate, most); {
+	case tokens >= 0:
+		return true
+	case tokens < -most:
+		r.closeWS(c, cl, codes.TooManyCommands.Close(), codes.TooManyCommands)
+	default:
+		r.replyError(c, cl, nil, codes.New(codes.TooManyCommands, ""))
+	}
+	return false
+}
+
+// take takes what a client does from what it may do, and returns what is left.
+func (r *reactor) take(c netloop.ID, rate, most float64) float64 {
 	p, known := r.paces[c]
 	if !known {
 		p = pace{most, r.now}
@@ -29,15 +42,21 @@ func (r *reactor) paced(c netloop.ID, cl *client) bool {
 	p.tokens = min(p.tokens+float64(max(r.now-p.at, 0))/1000*rate, most) - 1
 	p.at = r.now
 	r.paces[c] = p
-	switch {
-	case p.tokens >= 0:
+	return p.tokens
+}
+
+// mayPass says whether a poll that leaves nothing behind may make its user present in one more channel: who names others all the
+// time would fill memory with members in their grace.
+func (r *reactor) mayPass(c netloop.ID) bool {
+	rate := r.server.config.CommandRate
+	if rate <= 0 {
 		return true
-	case p.tokens < -most:
-		r.closeWS(c, cl, codes.TooManyCommands.Close(), codes.TooManyCommands)
-	default:
-		r.replyError(c, cl, nil, codes.New(codes.TooManyCommands, ""))
 	}
-	return false
+	most := max(rate*burst, 1)
+	if p, known := r.paces[c]; known && p.tokens < 0 && r.now-p.at < 1000 {
+		return false
+	}
+	return r.take(c, rate, most) >= 0
 }
 
 // forgetPaces lets go of some that are full again. A map is ranged over from a place of its own choosing, so that all have

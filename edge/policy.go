@@ -66,7 +66,7 @@ func (a access) allows(claims *token.Claims, says func() bool) bool {
 	return says()
 }
 
-// checkReadable says why a client, of r.claims, may not subscribe to a channel.
+// checkReadable says why a client, of r.claims, has no right to read a channel.
 func (r *reactor) checkReadable(name []byte) *codes.Error {
 	if code := channel.CheckName(name); code != codes.None {
 		return codes.New(code, quoted(name))
@@ -81,19 +81,19 @@ func (r *reactor) checkReadable(name []byte) *codes.Error {
 	may := p.subscribe.allows(r.claims, func() bool {
 		return r.server.config.mayRead(name) || r.claims != nil && r.claims.May(token.Subscribe, name)
 	})
-	switch {
-	case !may:
+	if !may {
 		return r.forbidden("read", name)
-	case p.subscribers > 0 && r.server.subscribers(name) >= p.subscribers:
-		return codes.New(codes.ChannelFull, string(name))
 	}
 	return nil
 }
 
-// subscribers returns how many a channel has now.
-func (s *Server) subscribers(name []byte) int {
-	state, _ := s.store.State(name, s.users.now.Load())
-	return state.Subscribers
+// checkRoom says that a channel has as many subscribers as it may have. Two that come in the same moment, on two loops, may both be
+// let in.
+func (r *reactor) checkRoom(name []byte) *codes.Error {
+	if most := r.server.policy(name).subscribers; most > 0 && r.server.store.Subscribers(name) >= most {
+		return codes.New(codes.ChannelFull, string(name))
+	}
+	return nil
 }
 
 // checkPublishable says why a client, of r.claims, may not publish to a channel.

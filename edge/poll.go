@@ -24,9 +24,6 @@ func (r *reactor) servePoll(q *request) {
 	if err == nil {
 		err = r.acknowledge(q)
 	}
-	if r.claims != nil {
-		r.server.users.touch(r.claims.Subject, r.now)
-	}
 	switch {
 	case err != nil:
 		r.fail(q, err)
@@ -42,11 +39,14 @@ func (r *reactor) servePoll(q *request) {
 
 // pollNow answers with what is there, without subscribing.
 func (r *reactor) pollNow(q *request) {
+	if r.claims != nil {
+		r.server.users.touch(r.claims.Subject, r.now)
+	}
 	body := r.beginPoll()
 	r.offsets = r.offsets[:0]
 	room := r.room()
 	for i, name := range r.names {
-		r.passing(name)
+		r.passing(q.c, name)
 		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body, room), r.now, r.replay[:0])
 		if err != nil {
 			r.fail(q, err)

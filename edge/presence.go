@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"fmt"
 	"strconv"
 
 	"encke/channel"
@@ -75,11 +74,11 @@ func (r *reactor) introduce(c netloop.ID, cl *client) {
 }
 
 // passing notes that a user asks for a channel now and then, without a connection that stays: it is present for the grace.
-func (r *reactor) passing(name []byte) {
+func (r *reactor) passing(c netloop.ID, name []byte) {
 	if r.claims == nil {
 		return
 	}
-	if mode := r.server.presenceMode(name); mode != presence.Off {
+	if mode := r.server.presenceMode(name); mode != presence.Off && r.mayPass(c) {
 		ch := r.server.presence.Open(string(name), mode)
 		ch.Enter(r.claims.Subject, r.claims.Info())
 		ch.Leave(r.claims.Subject, r.now, false)
@@ -165,26 +164,18 @@ func (r *reactor) forgetListings() {
 // commandPresence answers who is in a channel.
 func (r *reactor) commandPresence(c netloop.ID, cl *client, cmd *command) {
 	name := []byte(cmd.Presence.Channel)
-	if err := r.checkPresence(name); err != nil {
+	err := r.checkPresence(name)
+	var body []byte
+	if err == nil {
+		if body = r.listed(name, !cmd.Presence.Counts); !r.roomFor(c, len(body)) {
+			err = codes.New(codes.Overloaded, "too much output waits")
+		}
+	}
+	if err != nil {
 		r.replyError(c, cl, cmd.ID, err)
 		return
 	}
-	body := r.listed(name, !cmd.Presence.Counts)
 	r.reply(c, cl, cmd.ID, func(b []byte) []byte { return append(append(b, `"presence":`...), body...) })
-}
-
-// identifyAsking finds out who makes a request, as identify does, that is no connection of its user's: one who holds as many as it
-// may can still ask.
-func (r *reactor) identifyAsking(q *request) bool {
-	if !r.recognise(q) {
-		return false
-	}
-	if r.claims != nil && r.server.revoked.has(r.claims, r.now/1000) {
-		r.server.logRefusal(r.address(q.c), codes.TokenRevoked, fmt.Errorf("user %s", r.claims.Subject))
-		r.fail(q, codes.New(codes.TokenRevoked, ""))
-		return false
-	}
-	return true
 }
 
 // wantsCounts says whether a request asks for the numbers alone: counts=1.
@@ -193,9 +184,15 @@ func wantsCounts(q *request) bool {
 	return given && string(text) != "0"
 }
 
+// roomFor says whether a client can be given a list of that size now: nothing else may wait for it, and lists count as output.
+func (r *reactor) roomFor(c netloop.ID, size int) bool {
+	most := r.server.budget.output
+	return r.loop.Waiting(c) == 0 && (most == 0 || r.server.heldOutput()+int64(size) <= most)
+}
+
 // servePresence answers GET /presence?channel=… of the public listener.
 func (r *reactor) servePresence(q *request) {
-	if !r.identifyAsking(q) {
+	if !r.identifyHolder(q) {
 		return
 	}
 	text, _ := arg(q.query, "channel")
@@ -208,7 +205,12 @@ func (r *reactor) servePresence(q *request) {
 		r.fail(q, err)
 		return
 	}
-	r.body = append(r.body[:0], r.listed(name, !wantsCounts(q))...)
+	body := r.listed(name, !wantsCounts(q))
+	if !r.roomFor(q.c, len(body)) {
+		r.fail(q, codes.New(codes.Overloaded, "too much output waits"))
+		return
+	}
+	r.body = append(r.body[:0], body...)
 	r.answerJSON(q, 200, r.body)
 }
 

@@ -116,6 +116,9 @@ func (r *reactor) checkNames(atLeast, most int) *codes.Error {
 		if err := r.checkReadable(name); err != nil {
 			return err
 		}
+		if err := r.checkRoom(name); err != nil {
+			return err
+		}
 		for _, before := range r.names[:i] {
 			if bytes.Equal(before, name) {
 				return codes.New(codes.DuplicateChannel, string(name))

@@ -39,7 +39,7 @@ type reactor struct {
 	stalled  []stall                           // pushes that wait for loops that are behind, or their turn
 	waits    map[netloop.Handle]int64          // until when such a push may wait
 	again    bool                              // one of them waits for its turn only
-	deferred []netloop.Mail                    // what Turn acts on
+	deferred queue[netloop.Mail]               // what Turn acts on
 
 	lags       map[netloop.ID][]lag  // subscriptions that are fed from history
 	chased     queue[netloop.Handle] // connections whose lagging subscriptions are looked at next
@@ -129,6 +129,7 @@ func (r *reactor) Tick(now time.Time) {
 	r.expire()
 	r.identities.age(r.now)
 	r.submitQueued()
+	r.askQueued()
 }
 
 // setClock sets what is told of the time until the next tick.
@@ -358,7 +359,7 @@ func (r *reactor) Mail(m netloop.Mail) {
 		r.woken(m.Val.(*woken))
 		return
 	}
-	r.deferred = append(r.deferred, m)
+	r.deferred.push(m)
 }
 
 func (r *reactor) act(m netloop.Mail) {
@@ -386,15 +387,16 @@ func (r *reactor) act(m netloop.Mail) {
 	}
 }
 
+// turnMail is how much mail is acted on before the loop looks at its descriptors again.
+const turnMail = 512
+
 // Turn implements netloop.Handler.
 func (r *reactor) Turn() bool {
-	for i := 0; i < len(r.deferred); i++ {
-		r.act(r.deferred[i])
+	for n := turnMail; n > 0 && r.deferred.len() > 0; n-- {
+		r.act(r.deferred.pop())
 	}
-	clear(r.deferred)
-	r.deferred = r.deferred[:0]
 	more := r.catchUpAll()
-	more = r.fanOut() || more
+	more = r.fanOut() || more || r.deferred.len() > 0
 	if r.again {
 		r.retryStalled()
 	}

@@ -7,6 +7,7 @@ import (
 	"encke/codes"
 	"encke/netloop"
 	"encke/token"
+	"encke/webhook"
 )
 
 // commandRefresh gives a connection another token: its first, or one that lasts longer.
@@ -26,7 +27,8 @@ func (r *reactor) commandRefresh(c netloop.ID, cl *client, cmd *command) {
 	}
 }
 
-// refreshed takes the verdict on a connection's new token. What the new one does not allow any more is unsubscribed.
+// refreshed takes the verdict on a connection's new token. Before its first one is taken the site's backend is asked, where it is about
+// connections.
 func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 	was := r.identities.of(c).claims
 	switch {
@@ -43,18 +45,40 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 		r.replyError(c, cl, id, codes.New(codes.UserLimit, ""))
 		return
 	}
-	r.becomeUser(c, v.claims, true)
-	r.claims = v.claims
+	ask := r.server.asker != nil && r.server.common.hooks&hookConnect != 0
+	if was != nil || !ask {
+		r.takeToken(c, cl, id, v.claims)
+		return
+	}
+	r.names = r.names[:0]
+	for _, x := range r.channels(c, cl) {
+		r.names = append(r.names, []byte(r.entries[x].name))
+	}
+	q := webhook.Question{Hook: webhook.HookConnect, User: v.claims.Subject, Transport: "ws", Channels: r.hookedChannels()}
+	r.hookCommand(c, cl, &command{ID: id}, q, func(*asked) *codes.Error {
+		if now := r.identities.of(c).claims; now != nil && now.Subject != v.claims.Subject {
+			return codes.New(codes.Forbidden, "a connection stays with its user")
+		}
+		r.takeToken(c, cl, id, v.claims)
+		return nil
+	})
+}
+
+// takeToken makes a connection one of the token's user, or prolongs that. What the token does not allow any more is unsubscribed.
+func (r *reactor) takeToken(c netloop.ID, cl *client, id []byte, claims *token.Claims) {
+	was := r.identities.of(c).claims
+	r.becomeUser(c, claims, true)
+	r.claims = claims
 	if was == nil {
 		r.introduce(c, cl)
 	}
 	r.reply(c, cl, id, func(b []byte) []byte {
 		b = append(b, `"refreshed":{"user":"`...)
-		b = append(b, v.claims.Subject...)
+		b = append(b, claims.Subject...)
 		b = append(b, `","expires":`...)
-		return append(strconv.AppendInt(b, v.claims.Expires/1000, 10), '}')
+		return append(strconv.AppendInt(b, claims.Expires/1000, 10), '}')
 	})
-	own := []byte(token.UserChannel(v.claims.Subject))
+	own := []byte(token.UserChannel(claims.Subject))
 	if was == nil && r.subscribed(c, cl, own) == nil && !r.subscribe(c, cl, nil, own, channel.From{}, true) {
 		return
 	}

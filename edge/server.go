@@ -62,6 +62,7 @@ type Server struct {
 	stopErr  error
 
 	stalled      atomic.Uint64 // loops on which pushes wait
+	sweeping     atomic.Bool   // sweepPeople is under way
 	returnWithin atomic.Int64  // ms: the window of comebacks, from the shutdown on
 	figures      figures
 
@@ -237,14 +238,29 @@ func (s *Server) wakeStalled() {
 // sweepEach is how many channels are looked at in each tick.
 const sweepEach = 2000
 
+// sweepPeople carries out what is due of departures, presence and letters: elsewhere, since after a cut network that may be a hundred
+// thousand of them; and once at a time.
+func (s *Server) sweepPeople(now int64) {
+	if !s.sweeping.CompareAndSwap(false, true) {
+		return
+	}
+	err := s.pool.Submit(func() {
+		defer s.sweeping.Store(false)
+		s.users.sweep(now)
+		s.presence.Flush(now)
+		s.mailboxes.Sweep(now, sweepEach)
+		s.occupancy.sweep(now)
+	})
+	if err != nil { // all workers are busy; the next tick is soon
+		s.sweeping.Store(false)
+	}
+}
+
 // housekeep runs on loop 0 at every tick.
 func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
 	s.budget.look(s, now)
-	s.users.sweep(now)
-	s.presence.Flush(now)
-	s.mailboxes.Sweep(now, sweepEach)
-	s.occupancy.sweep(now)
+	s.sweepPeople(now)
 	s.giveBack(now)
 	if now >= s.statsAt {
 		s.statsAt = now + 1000

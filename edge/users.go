@@ -52,6 +52,7 @@ type user struct {
 	here    handles // its connections; marked are those that follow its channel while that is not there
 	seen    int64   // when it was last here, Unix time in milliseconds; 0: never
 	online  bool
+	latent  int              // of here, those that are marked
 	known   bool             // head is
 	channel *channel.Channel // its own, nil while that is not there
 	head    atomic.Uint64    // where its channel goes on when it is made

@@ -80,6 +80,7 @@ func (r *reactor) judged(m netloop.Mail) {
 	}
 	if v.isReply {
 		cl.flags &^= isRefreshing
+		r.claims = r.identities.of(c).claims
 		r.refreshed(c, cl, v.command, verdict{v.claims, v.code})
 		return
 	}
