@@ -93,7 +93,8 @@ func (r *reactor) becomesLetter(user string, name []byte, m *channel.Message) bo
 			return false
 		}
 	}
-	return r.server.users.state(user, r.now).Connections == 0
+	// Raw connections are given neither letters nor what is published to the user.
+	return r.server.users.state(user, r.now).Connections == 0 || r.server.store.Subscribers(name) == 0
 }
 
 // mail puts a letter into a user's box and tells the loops that have its connections.

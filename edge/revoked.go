@@ -31,6 +31,8 @@ type revocation struct {
 const (
 	// maxRevoked is how many revocations are remembered.
 	maxRevoked = 100_000
+	// maxTokenID is the longest jti that can be revoked, in bytes.
+	maxTokenID = 256
 	// revokedFor is for how many seconds one is, unless it says for how long.
 	revokedFor = 24 * 60 * 60
 )
@@ -108,6 +110,9 @@ func (r *reactor) serveRevoke(q *request) {
 	switch {
 	case (ask.User == "") == (ask.ID == ""):
 		r.fail(q, codes.New(codes.BadMessage, "user or id is revoked, and one of them"))
+		return
+	case len(ask.ID) > maxTokenID:
+		r.fail(q, codes.New(codes.BadMessage, "no token has an id of more than "+strconv.Itoa(maxTokenID)+" bytes"))
 		return
 	case ask.User != "" && !token.CheckUser(ask.User):
 		r.fail(q, codes.New(codes.BadUser, quoted([]byte(ask.User))))

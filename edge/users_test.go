@@ -172,7 +172,9 @@ func TestUserStates(t *testing.T) {
 		{"POST", "/users", `{"users":["` + strings.Repeat(`x","`, maxAsked) + `y"]}`, "bad_limit"},
 		{"GET", "/users/a%20b", "", "bad_user"}, {"GET", "/users/", "", "bad_user"}, {"GET", "/users", "", "method_not_allowed"},
 		{"PUT", "/users/a", "x", "method_not_allowed"}, {"GET", "/users/a/connections", "", "method_not_allowed"},
-		{"POST", "/publish", `{"user":"a","channel":"b","data":1}`, "bad_message"}, {"POST", "/publish", `{"user":"a b","data":1}`, "bad_channel"},
+		{"POST", "/publish", `{"user":"a","channel":"b","data":1}`, "bad_message"}, {"POST", "/publish", `{"user":"a b","data":1}`, "bad_user"},
+		{"POST", "/publish", `{"user":"","data":1}`, "bad_user"}, {"POST", "/publish", `{"users":["a","` + strings.Repeat("x", 121) + `"],"data":1}`, "bad_user"},
+		{"POST", "/tokens/revoke", `{"id":"` + strings.Repeat("x", 257) + `"}`, "bad_message"},
 	} {
 		if _, text := r.ask(t, c.method, c.target, c.body, "Content-Type: application/json"); !strings.Contains(text, c.code) {
 			t.Errorf("%s %s %.40s: %s, want %s", c.method, c.target, c.body, text, c.code)

@@ -16,7 +16,7 @@ type Config struct {
 	Epoch      string        // names this process: 1 to 64 visible ASCII characters
 	Timeout    time.Duration // of one attempt; 5 s
 	MaxBatch   int           // events in one request; 100
-	MaxPending int           // subjects that wait; beyond it events of others are dropped; 100,000, some 300 bytes each
+	MaxPending int           // users that wait, and channels; beyond it events of others of the kind are dropped; 100,000, some 300 bytes each
 	MaxAge     time.Duration // for how long an event is tried; 1 h
 	TLS        *tls.Config   // nil: the system's roots
 

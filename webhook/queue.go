@@ -17,6 +17,8 @@ type queue struct {
 	// replaced is how many events under way have been superseded meanwhile: whether they count as sent or as superseded
 	// is not known yet.
 	replaced int
+
+	channels int // subjects that are channels
 }
 
 type entry struct {
@@ -31,6 +33,14 @@ func newQueue() *queue { return &queue{by: map[subject]*entry{}} }
 // subjects returns how many subjects wait.
 func (q *queue) subjects() int { return len(q.by) }
 
+// alike returns how many subjects wait that are of the same kind: users, or channels.
+func (q *queue) alike(s subject) int {
+	if s.channel != "" {
+		return q.channels
+	}
+	return len(q.by) - q.channels
+}
+
 // waiting returns how many events wait, those under way included.
 func (q *queue) waiting() int { return len(q.by) + q.replaced }
 
@@ -43,6 +53,9 @@ func (q *queue) put(e Event, now time.Time) (superseded bool) {
 		x = &entry{event: e, added: now}
 		x.place, x.age = q.places.PushBack(x), q.ages.PushBack(x)
 		q.by[e.subject()] = x
+		if e.Channel != "" {
+			q.channels++
+		}
 		return false
 	}
 	superseded = x.away != x.event.N
@@ -100,4 +113,7 @@ func (q *queue) remove(x *entry) {
 	q.places.Remove(x.place)
 	q.ages.Remove(x.age)
 	delete(q.by, x.event.subject())
+	if x.event.Channel != "" {
+		q.channels--
+	}
 }

@@ -119,7 +119,7 @@ func (s *Sender) Add(kind, name string, at int64) {
 	case s.ended:
 		s.counts.DroppedClosed++
 		return
-	case s.queue.subjects() >= s.config.MaxPending && !s.queue.has(e.subject()):
+	case s.queue.alike(e.subject()) >= s.config.MaxPending && !s.queue.has(e.subject()):
 		s.counts.DroppedFull++
 		return
 	}

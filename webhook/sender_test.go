@@ -391,6 +391,24 @@ func TestMaxPending(t *testing.T) {
 	}
 }
 
+// TestMaxPendingOfAKind: as many channels as may wait keep no user's event out, and the other way round; what has been sent makes room.
+func TestMaxPendingOfAKind(t *testing.T) {
+	r := newRig(t, status(200), func(c *Config) { c.MaxPending = 2 })
+	for _, name := range []string{"a", "b", "c"} {
+		r.Add(ChannelOccupied, name, 0)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		r.Add(UserOnline, name, 0)
+	}
+	r.Start()
+	r.want("1: 1 channel_occupied a, 2 channel_occupied b, 3 user_online a, 4 user_online b")
+	r.Add(ChannelOccupied, "d", 0)
+	r.want("2: 5 channel_occupied d")
+	if c := r.finish(); c.DroppedFull != 2 || c.Sent != 5 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestCloseSends: what waits is sent, also by a backend that fails once more, and what comes later is not.
 func TestCloseSends(t *testing.T) {
 	r := newRig(t, first(status(500), status(200)), func(c *Config) { c.MaxBatch = 2 })
