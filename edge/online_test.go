@@ -226,6 +226,23 @@ func TestUsersToldOnce(t *testing.T) {
 	}
 }
 
+// TestUsersRefused: who is refused has not been here.
+func TestUsersRefused(t *testing.T) {
+	t.Parallel()
+	r, told := toldRig(t, time.Hour)
+	for _, ask := range asks {
+		id := strings.ReplaceAll(ask.name, " ", "-")
+		for _, bad := range []string{"forbidden", "$presence:x", "a%20b", "x,x", "x&since=y"} {
+			if got, text := statusOf(t, r, ask.target+bad+"&"+ticketFor(t, id, "", nil)); got/100 != 4 {
+				t.Errorf("%s of %s: %d %s", ask.name, bad, got, text)
+			}
+		}
+		if s := userState(t, r, id); s.Online || s.LastSeen != nil || told.of(id) != 0 {
+			t.Errorf("%s: %+v", ask.name, s)
+		}
+	}
+}
+
 // TestUsersToldInTurn: users come and go at random, and each is told to come and go in turn; who always has a connection never goes;
 // in the end all have gone, and what is told is what is so.
 func TestUsersToldInTurn(t *testing.T) {

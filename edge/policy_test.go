@@ -238,6 +238,9 @@ func TestRuleSubscribers(t *testing.T) {
 		tryRead(t, r, "full, with every right", "small", ticketsOf(t)["one with the right"], "channel_full")
 		tryRead(t, r, "who is there", "$presence:small", "", "")
 		tryRead(t, r, "another", "other", "", "")
+		if x := second.command(`{"subscribe":{"channel":"small"}}`); x.Error == nil || x.Error.Code != "already_subscribed" {
+			t.Errorf("%+v", x)
+		}
 		if i%2 == 0 {
 			first.Close()
 		} else if x := second.command(`{"unsubscribe":{"channel":"small"}}`); x.Unsubscribed == nil {
@@ -264,9 +267,31 @@ func TestRuleSubscribers(t *testing.T) {
 	poll := newPeer(t, r.public)
 	other := newWS(t, r.public, "/ws?channels=small")
 	other.text()
+	tryRefresh := func() { // whoever is in stays in
+		t.Helper()
+		r.subscribers(t, "small", 2)
+		refresh := `{"refresh":{"token":"` + strings.TrimPrefix(ticketFor(t, "7", "", nil), "token=") + `"}}`
+		if x := other.command(refresh); x.Refreshed == nil {
+			t.Errorf("%+v", x)
+		}
+		if x := other.text(); x.Subscribed == nil || x.Subscribed.Channel != "user:7" {
+			t.Errorf("%+v, want its own channel", x)
+		}
+		if x := other.command(refresh); x.Refreshed == nil {
+			t.Errorf("%+v", x)
+		}
+		if x := other.command(`{"ping":{}}`); x.Unsubscribed != nil {
+			t.Errorf("%+v", x)
+		}
+		r.subscribers(t, "small", 2)
+	}
 	for range 3 { // the same poll comes back
 		poll.get("/poll?channels=small&wait=60")
 		r.subscribers(t, "small", 2)
+		if tryRefresh != nil {
+			tryRefresh()
+			tryRefresh = nil
+		}
 		r.push(t, "small", "x")
 		poll.want(200)
 	}
