@@ -10,6 +10,7 @@ import (
 	"encke/channel"
 	"encke/codes"
 	"encke/longpoll"
+	"encke/token"
 )
 
 // serveBackend routes a request of the backend listener.
@@ -159,6 +160,9 @@ func pushStatus(subscribers int) int {
 func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *codes.Error) {
 	if channel.Reserved(name) {
 		return channel.Result{}, codes.New(codes.ReservedChannel, "")
+	}
+	if user, own := token.ChannelUser(string(name)); own && !token.CheckUser(user) {
+		return channel.Result{}, codes.New(codes.BadUser, quoted([]byte(user)))
 	}
 	if err := r.server.fits(name, m); err != nil {
 		return channel.Result{}, err

@@ -53,15 +53,7 @@ func (o *publishObject) toChannels() *codes.Error {
 	if o.Channel != nil || len(o.Channels) > 0 || o.User != nil && len(o.Users) > 0 {
 		return codes.New(codes.BadMessage, "")
 	}
-	for _, id := range o.Users {
-		if !token.CheckUser(id) {
-			return codes.New(codes.BadUser, quoted([]byte(id)))
-		}
-	}
 	if o.User != nil {
-		if !token.CheckUser(*o.User) {
-			return codes.New(codes.BadUser, quoted([]byte(*o.User)))
-		}
 		name := token.UserChannel(*o.User)
 		o.Channel = &name
 	}
