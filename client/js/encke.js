@@ -1,1022 +1,842 @@
-// The client of Encke, a Comet server. README.md says how to use it, encke.d.ts what it promises, PROTOCOL.md what it speaks.
-//
-//   Encke         what a page holds, one in each tab
-//   Subscription  a place in a channel: each message once and in order
-//   Presence      who is in a channel
-//   Link          the connection; of all tabs of a browser one has it
-//
-// Encke and Link talk in plain objects, directly or over a BroadcastChannel. Whoever finds a hole before a message asks the
-// server by a poll for what is missing, wherever it was lost: so the rest need not be perfect.
+// The client of Encke. How it works stands in README.md, what it promises in encke.d.ts.
 
 export class EnckeError extends Error {
-  constructor(code, message, more) {
-    super(message || code);
-    Object.assign(this, { name: "EnckeError", ...more, code });
-  }
+	constructor(code, message, more) {
+		super(message || code);
+		Object.assign(this, { name: "EnckeError", ...more, code });
+	}
 }
 
-const LADDER = ["ws", "sse", "stream", "longpoll", "poll"];
-const DEFAULTS = {
-  shared: true, ack: "auto", transports: LADDER, timeout: 8000, backoff: 1000, maxBackoff: 30000, interval: 5000, wait: 25,
-  silence: 60000, remember: 3600000,
-};
-const TICK = 5000, SHORT = 10000;
-const RESTART = new EnckeError("restart"), FAILED = {};
+const TICK = 5000, SHORT = 10000, SILENCE = 60000, REMEMBER = 3600000;
+const RESTART = new EnckeError("restart");
 
-const split = (position = ".") => { // "k3f9zq.17" → ["k3f9zq", 17]
-  const [epoch, offset] = position.split(".");
-  return [epoch, +offset];
+const ahead = (position, of) => {
+	const [epoch, offset] = position.split("."), [e, o] = of.split(".");
+	return epoch === e ? offset - o : NaN;
 };
-const known = since => since.includes("."); // not "", from now on, nor "0", all that is kept
+const before = m => m.position.replace(/\d+$/, m.offset - 1);
 const lost = e => e instanceof EnckeError ? e : new EnckeError("connection_lost", e?.message);
-const isLost = e => /^(connection_lost|timeout)$/.test(e.code);
-const isToken = e => /^(bad_token|token_expired|token_revoked)$/.test(e.code);
-const isFatal = ({ code, status }) => /^(wrong_user|disconnected)$/.test(code) || /^(4(?!01|08|29)..|100[23789]|41(?!07|11|15)..)$/.test(status);
-const plain = e => ({ ...e, message: e.message });
+const isLost = e => e.code === "connection_lost";
+const isToken = e => /token/.test(e.code);
+const isFatal = e => /^(4(?!01|08|29)..|100[23789]|41(?!07|11|15)..)$/.test(e.status);
+const closing = ({ closing, retry }) => new EnckeError(closing, "", { retry, status: retry ? 503 : 403 });
+const query = list => `?channels=${list.map(([name]) => encodeURIComponent(name))}&since=${list.map(([, ch]) => ch.since)}`;
 const revive = e => new EnckeError(e.code, e.message, e);
 
-// call calls what the page gave us, whose mistakes are its own.
 function call(f, ...args) {
-  try {
-    return f?.(...args);
-  } catch (e) {
-    queueMicrotask(() => { throw e; });
-    return FAILED;
-  }
+	try {
+		f?.(...args);
+	} catch (e) {
+		queueMicrotask(() => { throw e; });
+	}
 }
 
 class Emitter {
-  _on = {};
+	_on = {};
 
-  on(type, f) {
-    (this._on[type] ??= new Set()).add(f);
-    return () => this.off(type, f);
-  }
+	on(type, f) {
+		(this._on[type] ??= new Set()).add(f);
+		return () => this._on[type].delete(f);
+	}
 
-  off(type, f) {
-    this._on[type]?.delete(f);
-  }
-
-  _emit(type, ...args) {
-    return [...this._on[type] ?? []].map(f => call(f, ...args));
-  }
+	_emit(type, m) {
+		for (const f of this._on[type] ?? []) call(f, m);
+	}
 }
 
-function environment() {
-  const g = globalThis, { document, navigator, location, WebSocket, EventSource } = g;
-  const env = {
-    document, navigator, location, WebSocket, EventSource, now: Date.now, random: Math.random,
-    fetch: (...a) => g.fetch(...a), setTimeout: (...a) => g.setTimeout(...a), clearTimeout: t => g.clearTimeout(t),
-  };
-  if (document) {
-    Object.assign(env, { window: g, locks: navigator.locks, BroadcastChannel: g.BroadcastChannel });
-    try { env.storage = g.localStorage; } catch { /* forbidden: nothing is remembered */ }
-  }
-  return env;
+function defaults() {
+	const { window, document, navigator, location, WebSocket, EventSource, BroadcastChannel } = globalThis;
+	return {
+		window, document, navigator, location, WebSocket, EventSource, BroadcastChannel, now: Date.now, random: Math.random,
+		fetch: (...a) => fetch(...a), setTimeout: (...a) => setTimeout(...a), clearTimeout: t => clearTimeout(t),
+		shared: true, ack: "auto", transports: ["ws", "sse", "stream", "longpoll", "poll"], timeout: 8000, backoff: 1000, interval: 5000, wait: 25,
+	};
 }
 
 export class Encke extends Emitter {
-  state = "connecting";
-  transport = null;
-  latency = null;
-  user = null;
-  counters = { messages: 0, duplicates: 0, gaps: 0, letters: 0, connects: 0 };
-  _channels = new Map(); // name → {subs, last: how far the flow is, head, gap: what events told}
-  _pending = new Map(); // commands by number
-  _n = 0;
-  _letters = []; // for which nobody is there yet
-  _mailed = 0;
-  _todo = []; // what is tried again at the next tick
-  _listening = [];
+	state = "connecting";
+	transport = null;
+	latency = null;
+	user = null;
+	counters = { messages: 0, duplicates: 0, gaps: 0, letters: 0, connects: 0 };
+	_channels = new Map(); // name → {subs, last: where the flow is, head, gap: the last events}
+	_pending = new Map();
+	_mailed = 0;
+	_todo = [];
+	_listening = new AbortController();
 
-  constructor(url, options, env) {
-    super();
-    const o = this._o = { ...DEFAULTS };
-    env = this._env = { ...environment(), ...env };
-    for (const k in options) if (options[k] !== undefined) (k in env ? env : o)[k] = options[k];
-    this.url = new URL(url ?? "/", env.location?.href).href.replace(/^ws/, "http").replace(/\/$/, "");
-    this._id = env.random().toString(36).slice(2);
-    const { window, document } = env, listen = (target, f, ...types) => types.forEach(type => {
-      target?.addEventListener?.(type, f);
-      this._listening.push(() => target?.removeEventListener?.(type, f));
-    });
-    listen(window, () => this._wake(), "online", "offline");
-    listen(window, () => this._suspend(), "pagehide");
-    listen(window, () => this._resume(), "pageshow");
-    listen(document, () => this._suspend(), "freeze");
-    listen(document, () => this._resume(), "resume");
-    listen(document, () => document.hidden || this._wake(), "visibilitychange");
-    this._resume();
-  }
+	constructor(url, options) {
+		super();
+		const o = this._o = { ...defaults(), ...options };
+		this.url = new URL(url, o.location?.href).href.replace(/^ws/, "http").replace(/\/$/, "");
+		this._id = o.random() + "";
+		const wake = () => o.document?.hidden || this._wake(), suspend = () => this._suspend(), resume = () => this._resume();
+		const events = { online: wake, offline: wake, visibilitychange: wake, pagehide: suspend, freeze: suspend, pageshow: resume, resume };
+		for (const type in events) o.window?.addEventListener(type, events[type], { capture: true, signal: this._listening.signal });
+		this._resume();
+	}
 
-  get leader() {
-    return !!this._link;
-  }
+	subscribe(channel, callback, { since = "" } = {}) {
+		if (this._over) throw new EnckeError("closed");
+		return new Subscription(this, channel, callback, since);
+	}
 
-  subscribe(channel, callback, { since = "" } = {}) {
-    if (this._over) throw new EnckeError("closed");
-    return new Subscription(this, channel, callback, since);
-  }
+	subscribeUser(callback) {
+		return this.on("message", m => m.channel === this._own && callback(m));
+	}
 
-  subscribeUser(callback) {
-    return this.on("message", m => m.channel === this._own && callback(m));
-  }
+	publish(channel, data = null, { event, id } = {}) {
+		return new Promise((resolve, reject) => {
+			const publish = { channel, event, data, message_id: id }, n = this._n = -~this._n;
+			this._pending.set(n, { publish, until: this._o.now() + this._o.timeout, done: (error, value) => {
+				this._pending.delete(n);
+				if (error) reject(revive(error));
+				else resolve(value);
+			} });
+			if (this._over) this._fail("closed");
+			this._flush();
+		});
+	}
 
-  publish(channel, data = null, { event, id } = {}) {
-    return this._call({ publish: { channel, event, data, message_id: id } });
-  }
+	connect() {
+		this._wake(true);
+	}
 
-  presence(channel, counts = false) {
-    return this._call({ presence: { channel, counts } });
-  }
+	close() {
+		if (this._over) return;
+		this._over = true;
+		for (const ch of this._channels.values()) for (const s of ch.subs) s.unsubscribe();
+		this._suspend();
+		this._listening.abort();
+		this._fail("closed");
+		this._status({ state: "closed" });
+	}
 
-  async ping() {
-    const began = this._env.now();
-    await this._call({ ping: {} });
-    return this._env.now() - began;
-  }
+	on(type, f) {
+		this._want();
+		return super.on(type, f);
+	}
 
-  connect() {
-    this._wake(true);
-  }
+	_resume() {
+		if (this._cut || this._over) return;
+		this._cut = new AbortController();
+		this._heard = this._ticked = this._o.now();
+		this._tick();
+		this._begin(this._cut.signal);
+	}
 
-  close() {
-    if (this._over) return;
-    this._over = true;
-    for (const ch of this._channels.values()) for (const s of ch.subs) s.unsubscribe();
-    this._suspend();
-    this._listening.forEach(f => f());
-    for (const p of this._pending.values()) p.done(new EnckeError("closed"));
-    this._status({ state: "closed" });
-  }
+	async _begin(signal) {
+		try {
+			await this._getToken();
+		} catch (e) {
+			this._emit("error", e);
+			return this._todo.push(() => this._begin(signal));
+		}
+		if (signal.aborted) return;
+		if (this.user && !this._channels.has(this._own)) new Subscription(this, this._own, null, "");
+		const { shared, window, navigator, BroadcastChannel, transports } = this._o;
+		if (!(shared && window && navigator.locks && BroadcastChannel)) return this._lead();
+		this._key = "encke " + JSON.stringify([this.url, this.user, transports]);
+		this._bc = new BroadcastChannel(this._key);
+		this._bc.onmessage = e => this._hear(e.data);
+		this._request();
+		this._down({});
+	}
 
-  on(type, f) {
-    queueMicrotask(() => this._offer());
-    return super.on(type, f);
-  }
+	_suspend() {
+		if (!this._cut) return;
+		this._cut.abort(RESTART);
+		this._o.clearTimeout(this._timer);
+		this._down({ wants: {} });
+		this._abdicate();
+		this._asking?.abort();
+		this._free?.();
+		this._bc?.close();
+		this._cut = this._bc = this._free = this._asking = undefined;
+	}
 
-  // --- the page's life ----------------------------------------------------------------------------------------------------------
+	_wake(force) {
+		this._heard = this._o.now();
+		this._down({ wake: true, force });
+	}
 
-  async _resume() {
-    if (this._cut || this._over) return;
-    const { signal } = this._cut = new AbortController();
-    this._heard = this._ticked = this._env.now();
-    this._arm();
-    this._begin(signal);
-  }
+	_tick() {
+		this._timer = this._o.setTimeout(() => {
+			const now = this._o.now(), slept = now - this._ticked > 3 * TICK;
+			this._ticked = now;
+			this._tick();
+			for (const f of this._todo.splice(0)) f();
+			this._fail("timeout", p => now > p.until);
+			if (slept) this._wake();
+			else if (this._link) this._link.tick(now);
+			else if (now - this._heard > 5 * TICK) this._request(true); // whoever leads is frozen
+			else this._down({});
+		}, TICK);
+	}
 
-  async _begin(signal) {
-    try {
-      await this._getToken();
-    } catch (e) {
-      this._emit("error", e);
-      return this._todo.push(() => this._begin(signal));
-    }
-    if (signal.aborted) return;
-    if (this.user && !this._channels.has(this._own)) new Subscription(this, this._own, null, "");
-    const { locks, BroadcastChannel } = this._env;
-    if (!this._o.shared || !locks || !BroadcastChannel) return this._lead();
-    this._key = "encke " + JSON.stringify([this.url, this.user, this._o.transports]);
-    this._bc = new BroadcastChannel(this._key);
-    this._bc.onmessage = e => this._hear(e.data);
-    this._request();
-    this._down({});
-  }
+	_request(steal) {
+		this._asking?.abort();
+		const { signal } = this._asking = new AbortController();
+		this._heard = this._o.now();
+		this._o.navigator.locks.request(this._key, steal ? { steal } : { signal }, () => new Promise(free => {
+			if (signal.aborted) return free();
+			this._free = free;
+			this._lead();
+		})).catch(() => {
+			if (signal.aborted) return;
+			this._abdicate();
+			this._request();
+			this._down({});
+		});
+	}
 
-  _suspend() {
-    if (!this._cut) return;
-    this._cut.abort(RESTART);
-    this._env.clearTimeout(this._timer);
-    this._down({ wants: {} });
-    this._abdicate();
-    this._asking?.abort();
-    this._free?.();
-    this._bc?.close();
-    this._cut = this._bc = this._free = this._asking = this._chief = undefined;
-  }
+	_lead() {
+		const late = this._chief;
+		this._link = new Link(this, this._chief = this._id);
+		this._up({ lead: true, status: { state: "connecting" } });
+		this._want();
+		this._link.start(late ? 50 : 0);
+	}
 
-  _wake(force) {
-    this._pinged ||= this._env.now();
-    this._down({ wake: true, force });
-  }
+	_abdicate() {
+		this._link?.end();
+		this._link = this._chief = undefined;
+		if (!this._over) this._status({ state: "connecting" });
+	}
 
-  _arm() {
-    this._timer = this._env.setTimeout(() => {
-      const now = this._env.now(), slept = now - this._ticked > 3 * TICK;
-      this._ticked = now;
-      this._arm();
-      for (const f of this._todo.splice(0)) f();
-      if (slept || this._bc && !this._link && !this._pinged && now - this._heard > 2 * TICK) {
-        this._pinged = 0;
-        this._wake();
-      } else if (this._link) {
-        this._link.tick(now);
-      } else if (this._bc && this._pinged && now - this._pinged >= TICK) {
-        this._request(true); // whoever leads is frozen
-      }
-    }, TICK);
-  }
+	_up(m) {
+		const { to, error } = m;
+		if (to !== this._id) this._bc?.postMessage({ ...m, by: this._id, error: error && { ...error, message: error.message } });
+		if (!to || to === this._id) this._take(m);
+	}
 
-  // --- one connection for all tabs: whoever has the lock leads ----------------------------------------------------------------------
+	_down(m) {
+		if (this._link) this._link.take(this._id, m);
+		else this._bc?.postMessage({ ...m, from: this._id, chief: this._chief });
+	}
 
-  _request(steal) {
-    this._asking?.abort();
-    const { signal } = this._asking = new AbortController();
-    this._pinged = 0;
-    this._env.locks.request(this._key, steal ? { steal } : { signal }, () => new Promise(free => {
-      if (signal.aborted) return free();
-      this._free = free;
-      this._lead();
-    })).catch(() => {
-      if (signal.aborted) return;
-      this._abdicate(); // another tab believes that we are frozen
-      this._request();
-      this._down({});
-    });
-  }
+	_hear(m) {
+		const { from, by, to, lead, chief } = m, { state, transport, latency } = this;
+		if (this._link && from) {
+			if (chief === this._id) this._link.take(from, m);
+			this._up({ to: from, lead: true, status: { state, transport, latency } });
+		} else if (!this._link && by && (!to || to === this._id)) {
+			const other = lead && by !== this._chief;
+			if (other) {
+				this._chief = by;
+				this._lost();
+				this._want();
+			}
+			if (by !== this._chief) return;
+			this._heard = this._o.now();
+			this._take(m);
+		}
+	}
 
-  _lead() {
-    const late = this._chief; // then others have to say first where they are
-    this._link = new Link(this, this._chief = this._id);
-    this._up({ lead: true, status: { state: "connecting" } });
-    this._want();
-    this._link.start(late ? 50 : 0);
-  }
+	_want() {
+		if (!this._wanting) queueMicrotask(() => {
+			const wants = {};
+			this._wanting = false;
+			for (const [name, ch] of this._channels) wants[name] = ch.last ?? [...ch.subs][0].since;
+			this._down({ wants });
+		});
+		this._wanting = true;
+	}
 
-  _abdicate() {
-    this._link?.end();
-    this._link = this._chief = undefined;
-    if (!this._over) this._status({ state: "connecting" });
-  }
+	_take(m) {
+		const { n, item, channel, position, error, value, status } = m;
+		const ch = this._channels.get(channel), p = this._pending.get(n);
+		if (item) this._item(item);
+		if (position && ch) {
+			ch.last ??= position;
+			for (const s of ch.subs) s._from(position);
+		}
+		if (n) p?.done(error, value);
+		else if (channel && error) for (const s of ch?.subs ?? []) s._refuse(error);
+		else if (error) this._emit("error", revive(error));
+		if (status) this._status(status);
+	}
 
-  // up is what Link tells the tabs, down what a tab tells Link.
-  _up(m) {
-    if (m.to !== this._id) this._bc?.postMessage({ ...m, by: this._id });
-    if (!m.to || m.to === this._id) this._take(m);
-  }
+	_item(m) {
+		const ch = this._channels.get(m.channel);
+		if (m.mail) this._letter(m);
+		else if (ch) {
+			ch.last = m.position;
+			for (const s of ch.subs) s._take(m);
+		}
+	}
 
-  _down(m) {
-    if (this._link) this._link.take(this._id, m);
-    else this._bc?.postMessage({ ...m, from: this._id, chief: this._chief });
-  }
+	_status(status) {
+		const was = this.state, { state } = Object.assign(this, status);
+		if (state === "open") this._flush();
+		else this._lost();
+		if (state === was) return;
+		if (state === "open") this.counters.connects++;
+		this._emit("state", state);
+	}
 
-  _hear(m) {
-    if (this._link) {
-      if (m.from && m.chief === this._id) this._link.take(m.from, m);
-      if (m.from) this._up({ to: m.from, lead: true, status: { state: this.state, transport: this.transport, latency: this.latency } });
-    } else if (m.by && (!m.to || m.to === this._id)) {
-      const other = m.lead && m.by !== this._chief;
-      if (other) {
-        this._chief = m.by;
-        this._lost();
-      }
-      if (m.by !== this._chief) return;
-      this._heard = this._env.now();
-      this._pinged = 0;
-      this._take(m);
-      if (other) this._want();
-    }
-  }
+	_tell(type, m) {
+		const ch = this._channels.get(m.channel);
+		if (ahead(m.position, ch.told ?? "") <= 0 && m.reason !== "unknown") return;
+		ch.told = m.position;
+		this.counters[type + "s"]++;
+		this._emit(type, m);
+	}
 
-  // want says which channels this tab follows, and from where they are wanted should nobody else follow them.
-  _want() {
-    const wants = {};
-    for (const [name, ch] of this._channels) wants[name] = ch.last ?? [...ch.subs][0]._at;
-    this._down({ wants });
-  }
+	_letter(m) {
+		const handlers = [...this._on.letter ?? []], ack = () => {
+			this._down({ acked: m.mail });
+			return this._http("/ack?only=" + m.mail, { method: "POST" }).catch(() => this._todo.push(ack));
+		};
+		if (m.mail <= this._mailed || !handlers.length) return;
+		this._mailed = m.mail;
+		this.counters.letters++;
+		Promise.all(handlers.map(async f => f({ ...m, ack }))).then(() => this._o.ack === "auto" && ack());
+	}
 
-  _wantSoon() {
-    this._wanting ??= queueMicrotask(() => {
-      this._wanting = undefined;
-      if (this._chief) this._want();
-    }) ?? true;
-  }
+	_flush() {
+		if (this.state === "open") for (const [n, p] of this._pending) {
+			if (!p.sent) this._down({ n, publish: p.publish });
+			p.sent = true;
+		}
+	}
 
-  _take(m) {
-    const ch = this._channels.get(m.channel), p = this._pending.get(m.n);
-    if (m.item) this._item(m.item);
-    if (m.position && ch) {
-      ch.last ??= m.position;
-      for (const s of ch.subs) s._from(m);
-    }
-    if (p) p.done(m.error && revive(m.error), m.value);
-    else if (m.channel && m.error) for (const s of ch?.subs ?? []) s._refuse(m.error);
-    else if (m.error) this._emit("error", revive(m.error));
-    if (m.status) this._status(m.status);
-  }
+	_fail(code, which = () => true) {
+		for (const p of this._pending.values()) if (which(p)) p.done({ code });
+	}
 
-  _item(m) {
-    const ch = this._channels.get(m.channel);
-    if (m.mail) this._letter(m);
-    else if (ch) {
-      ch.last = m.position;
-      for (const s of ch.subs) s._take(m);
-    }
-  }
+	_lost() {
+		this._fail("connection_lost", p => p.sent && !p.publish.message_id);
+		for (const p of this._pending.values()) p.sent = false;
+	}
 
-  _status({ state = this.state, ...more }) {
-    const before = this.state;
-    Object.assign(this, { state }, more);
-    if (state !== "open") this._lost();
-    else this._flush();
-    if (state === before) return;
-    if (state === "open") this.counters.connects++;
-    this._emit("state", state);
-  }
+	async _http(path, { signal = this._cut.signal, timeout = this._o.timeout, method, read = r => r.json() } = {}) {
+		const cut = new AbortController(), any = AbortSignal.any([cut.signal, signal]);
+		const timer = this._o.setTimeout(() => cut.abort(lost()), timeout);
+		try {
+			await this._getToken();
+			const headers = this._token ? { Authorization: "Bearer " + this._token } : {};
+			const r = await this._o.fetch(this.url + path, { method, headers, signal: any, cache: "no-store" });
+			if (r.ok) return await read(r);
+			const { error } = await r.json().catch(() => ({}));
+			throw new EnckeError(error?.code ?? "connection_lost", error?.message ?? "HTTP " + r.status,
+				{ status: error && r.status, retry: 1000 * r.headers.get("Retry-After") });
+		} catch (e) {
+			if (isToken(e)) this._token = "";
+			throw lost(any.reason ?? e);
+		} finally {
+			this._o.clearTimeout(timer);
+		}
+	}
 
-  // tell makes events of what subscriptions were given, once for all of a channel.
-  _tell(type, m) {
-    const ch = this._channels.get(m.channel), [e, o] = split(ch.head), [epoch, offset] = split(m.position);
-    if (m.gap ? m.position === ch.gap : e === epoch && offset <= o) return;
-    ch[m.gap ? "gap" : "head"] = m.position;
-    this.counters[type + "s"]++;
-    this._emit(type, m);
-  }
+	_poll(channel, since) {
+		return this._http("/poll" + query([[channel, { since }]]) + "&wait=0");
+	}
 
-  _letter(m) {
-    if (m.mail <= this._mailed) return;
-    this._mailed = m.mail;
-    this.counters.letters++;
-    this._letters.push({ ...m, ack: () => this._call({ ack: { only: [m.mail] } }, 0) });
-    this._offer();
-  }
-
-  _offer() {
-    if (!this._on.letter?.size) return;
-    for (const letter of this._letters.splice(0)) {
-      const results = this._emit("letter", letter);
-      if (this._o.ack === "auto" && !results.includes(FAILED)) Promise.all(results).then(() => letter.ack().catch(() => {}));
-    }
-  }
-
-  // --- commands ---------------------------------------------------------------------------------------------------------------------
-
-  // call sends a command as soon as there is a connection; after a break again what may be done twice.
-  _call(command, timeout = this._o.timeout) {
-    return new Promise((resolve, reject) => {
-      const n = ++this._n, done = (error, value) => {
-        this._pending.delete(n);
-        this._env.clearTimeout(timer);
-        if (error) reject(error);
-        else resolve(value);
-      };
-      const timer = timeout && this._env.setTimeout(() => done(new EnckeError("timeout", "no answer in time")), timeout);
-      if (this._over) return done(new EnckeError("closed"));
-      this._pending.set(n, { command, done });
-      this._flush();
-    });
-  }
-
-  _flush() {
-    if (this.state === "open") for (const [n, p] of this._pending) {
-      if (!p.sent) this._down({ n, command: p.command });
-      p.sent = true;
-    }
-  }
-
-  _lost() {
-    for (const p of this._pending.values()) {
-      const { publish } = p.command;
-      if (p.sent && publish && !publish.message_id) p.done(new EnckeError("connection_lost", "it may or may not have been published"));
-      p.sent = false;
-    }
-  }
-
-  // --- requests and tokens -------------------------------------------------------------------------------------------------------------
-
-  async _fetch(path, signal, method) {
-    const headers = this._token ? { Authorization: "Bearer " + this._token } : {};
-    const r = await this._env.fetch(this.url + path, { method, headers, signal, cache: "no-store" });
-    if (r.ok) return r;
-    const { error } = await r.json().catch(() => ({}));
-    throw new EnckeError(error?.code ?? "connection_lost", error?.message ?? "HTTP " + r.status,
-      { status: error && r.status, retry: 1000 * r.headers.get("Retry-After") || undefined });
-  }
-
-  async _json(path, signal = this._cut?.signal, timeout = this._o.timeout, method) {
-    const cut = new AbortController(), stop = () => cut.abort(signal.reason);
-    const timer = this._env.setTimeout(() => cut.abort(new EnckeError("timeout")), timeout);
-    signal?.addEventListener("abort", stop);
-    try {
-      return await (await this._fetch(path, cut.signal, method)).json();
-    } catch (e) {
-      throw lost(cut.signal.reason ?? e);
-    } finally {
-      this._env.clearTimeout(timer);
-      signal?.removeEventListener("abort", stop);
-    }
-  }
-
-  _poll(channel, since) {
-    return this._json(`/poll?channels=${channel === this._own ? "" : encodeURIComponent(channel)}&since=${since}&wait=0`);
-  }
-
-  async _getToken(fresh) {
-    const { token } = this._o, ask = typeof token === "function";
-    if (this._token && !(fresh && ask)) return;
-    try {
-      const text = ask ? await token() : token;
-      if (!text) return;
-      const { sub, exp, iat } = JSON.parse(atob(text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
-      if ((this.user ??= sub) !== sub) throw new EnckeError("wrong_user", "a page stays with its user");
-      this._token = text;
-      this._own = "user:" + sub;
-      const now = this._env.now(), life = exp * 1000 - (iat * 1000 || now);
-      this._refreshAt = ask ? now + Math.max(life - Math.min(life / 5, 60000) - TICK, TICK) : Infinity;
-    } catch (e) {
-      throw e.code ? e : new EnckeError("token_failed", e?.message);
-    }
-  }
+	async _getToken(fresh) {
+		const { token, now } = this._o, ask = typeof token === "function";
+		if (this._token && !fresh) return;
+		try {
+			const text = ask ? await token() : token;
+			if (!text) return;
+			const { sub, exp, iat = now() / 1000 } = JSON.parse(atob(text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+			if ((this.user ??= sub) !== sub) throw new EnckeError("wrong_user", "", { status: 403 });
+			this._token = text;
+			this._own = "user:" + sub;
+			this._refreshAt = ask ? now() + 800 * (exp - iat) : Infinity;
+		} catch (e) {
+			throw e.code ? e : new EnckeError("callback_failed", e?.message);
+		}
+	}
 }
 
 class Subscription extends Emitter {
-  constructor(client, channel, callback, since) {
-    super();
-    Object.assign(this, { channel, _client: client, _callback: callback, _at: since }); // _at: the last that was given
-    const all = client._channels, ch = all.get(channel) ?? { subs: new Set() };
-    all.set(channel, ch);
-    ch.subs.add(this);
-    if (ch.last) this._from({ position: ch.last });
-    client._wantSoon();
-  }
+	constructor(client, channel, callback, since) {
+		super();
+		Object.assign(this, { channel, since, _client: client, _callback: callback });
+		const all = client._channels, ch = all.get(channel) ?? { subs: new Set() };
+		all.set(channel, ch);
+		ch.subs.add(this);
+		if (ch.last) this._from(ch.last);
+		client._want();
+	}
 
-  get since() {
-    return this._at;
-  }
+	publish(data, options) {
+		return this._client.publish(this.channel, data, options);
+	}
 
-  publish(data, options) {
-    return this._client.publish(this.channel, data, options);
-  }
+	presence(callback) {
+		return this._presence = new Presence(this._client, this.channel, callback);
+	}
 
-  presence(callback) {
-    return this._presence = new Presence(this._client, this.channel, callback);
-  }
+	unsubscribe() {
+		const all = this._client._channels, ch = all.get(this.channel);
+		this._over = true;
+		this._presence?.stop();
+		if (!ch?.subs.delete(this) || ch.subs.size) return;
+		all.delete(this.channel);
+		this._client._want();
+	}
 
-  async history(since = "0") {
-    const { publications } = await this._client._poll(this.channel, since);
-    return publications.filter(m => !m.mail && m.channel === this.channel);
-  }
+	_from(position) {
+		if (!this.since) this.since = position;
+		else if (!(ahead(position, this.since) <= 0)) this._heal();
+	}
 
-  unsubscribe() {
-    const all = this._client._channels, ch = all.get(this.channel);
-    this._over = true;
-    this._presence?.stop();
-    if (!ch?.subs.delete(this) || ch.subs.size) return;
-    all.delete(this.channel);
-    this._client._wantSoon();
-  }
+	_take(m) {
+		if (!this._healing && this.since) this._apply(m);
+	}
 
-  // from learns where what flows began: asked is the since with which that was asked for, absent when it flowed before.
-  _from({ position, asked }) {
-    const [e, o] = split(this._at), [epoch, offset] = split(position);
-    if (!known(this._at)) {
-      if (this._at === (asked ?? "")) this._at = position;
-      else this._heal();
-    } else if (e === epoch ? offset > o : asked === undefined) {
-      this._heal();
-    }
-  }
+	_apply(m, last) {
+		if (this.since === "0" && last && !m.gap) this.since = before(m);
+		const n = ahead(m.position, this.since);
+		if (m.gap) {
+			if (!(n <= 0) || m.reason === "unknown" && n) this._give("gap", m);
+		} else if (n <= 0) {
+			this._client.counters.duplicates++;
+		} else if (n === 1) {
+			this._give("message", m);
+		} else if (last) {
+			this._give("gap", { channel: m.channel, gap: true, reason: n ? "lost" : "epoch", position: before(m) });
+			this._give("message", m);
+		} else {
+			this._heal();
+		}
+	}
 
-  _take(m) {
-    if (!this._healing && known(this._at)) this._apply(m);
-  }
+	_give(type, m) {
+		this.since = m.position;
+		this._client._tell(type, m);
+		if (!m.gap) call(this._callback, m);
+		this._emit(type, m);
+	}
 
-  // apply takes what comes next, or finds a hole before it; last says that nothing can fill it.
-  _apply(m, last) {
-    const [epoch, offset] = split(m.position);
-    if (!known(this._at)) this._at = `${epoch}.${m.gap ? offset : offset - 1}`; // the first of all that are kept
-    const [e, o] = split(this._at), before = e === epoch && offset <= o;
-    if (m.gap) {
-      if (!before || m.reason === "unknown" && offset < o) this._give("gap", m);
-    } else if (before) {
-      this._client.counters.duplicates++;
-    } else if (e === epoch && offset === o + 1) {
-      this._give("message", m);
-    } else if (last) {
-      this._give("gap", { channel: m.channel, gap: true, reason: e === epoch ? "lost" : "epoch", position: `${epoch}.${offset - 1}` });
-      this._apply(m);
-    } else {
-      this._heal();
-    }
-  }
+	async _heal() {
+		const c = this._client;
+		if (this._healing) return;
+		this._healing = true;
+		try {
+			do {
+				const r = await c._poll(this.channel, this.since);
+				for (const m of r.publications) {
+					if (m.mail) c._letter(m);
+					else if (!this._over && m.channel === this.channel) this._apply(m, true);
+				}
+				if (this.since === "0") [this.since] = r.position.split(",");
+			} while (!this._over && ahead(c._channels.get(this.channel).last ?? "", this.since) > 0);
+			this._healing = false;
+		} catch (e) {
+			this._healing = false;
+			if (isFatal(e)) this._refuse(e);
+			else c._todo.push(() => this._over || this._heal());
+		}
+	}
 
-  _give(type, m) {
-    this._at = m.position;
-    this._client._tell(type, m);
-    if (!m.gap) call(this._callback, m);
-    this._emit(type, m);
-  }
-
-  // heal reads from the server what is missing, up to where the flow is.
-  async _heal() {
-    const c = this._client;
-    if (this._healing) return;
-    this._healing = true;
-    try {
-      for (let behind = true; behind && !this._over;) {
-        const r = await c._poll(this.channel, this._at);
-        for (const m of r.publications) {
-          if (m.mail) c._letter(m);
-          else if (!this._over && m.channel === this.channel) this._apply(m, true);
-        }
-        if (!known(this._at)) this._at = r.position.split(",")[0];
-        const [e, o] = split(this._at), [epoch, offset] = split(c._channels.get(this.channel)?.last);
-        behind = e === epoch && o < offset;
-      }
-      this._healing = false;
-    } catch (e) {
-      this._healing = false;
-      if (isFatal(e)) return this._refuse(e);
-      if (isToken(e)) c._getToken(true).catch(() => {});
-      this._healing = true;
-      c._todo.push(() => {
-        this._healing = false;
-        if (!this._over) this._heal();
-      });
-    }
-  }
-
-  _refuse(error) {
-    const e = revive({ ...plain(error), channel: this.channel });
-    this.unsubscribe();
-    this._emit("error", e);
-    this._client._emit("error", e);
-  }
+	_refuse(error) {
+		const e = revive({ ...error, message: error.message, channel: this.channel });
+		this.unsubscribe();
+		this._emit("error", e);
+		this._client._emit("error", e);
+	}
 }
 
-class Presence extends Emitter {
-  members = new Map(); // user → {user, connections, info}
-  users = 0;
-  connections = 0;
+class Presence {
+	members = new Map(); // user → {user, connections, info}
 
-  constructor(client, channel, callback) {
-    super();
-    Object.assign(this, { channel, _client: client, _callback: callback });
-    this._look();
-  }
+	constructor(client, channel, callback) {
+		Object.assign(this, { channel, _client: client, _callback: callback });
+		this._look();
+	}
 
-  stop() {
-    this._over = true;
-    this._sub?.unsubscribe();
-  }
+	stop() {
+		this._over = true;
+		this._sub?.unsubscribe();
+	}
 
-  // look asks who is here, and follows what changes from there.
-  async _look() {
-    const c = this._client, before = this.members;
-    this._sub?.unsubscribe();
-    try {
-      const { position, members = [], ...counts } = await c.presence(this.channel);
-      if (this._over) return;
-      this.members = new Map(members.map(m => [m.user, m]));
-      this._change({ ...counts, join: members.filter(m => !before.has(m.user)), leave: [...before.keys()].filter(u => !this.members.has(u)) });
-      this._sub = c.subscribe("$presence:" + this.channel, m => this._change(m.data), { since: position });
-      this._sub.on("gap", () => this._look());
-    } catch (e) {
-      if (this._over) return;
-      if (!isFatal(e)) return c._todo.push(() => this._over || this._look());
-      this._emit("error", e);
-      c._emit("error", e);
-    }
-  }
+	async _look() {
+		const c = this._client;
+		this._sub?.unsubscribe();
+		try {
+			const { position, members = [], ...counts } = await c._http("/presence?channel=" + encodeURIComponent(this.channel));
+			if (this._over) return;
+			this._set({ ...counts, members: new Map(members.map(m => [m.user, m])) });
+			this._sub = c.subscribe("$presence:" + this.channel, ({ data: { join, leave, ...counts } }) => {
+				join?.forEach(m => this.members.set(m.user, m));
+				leave?.forEach(user => this.members.delete(user));
+				this._set(counts, { join, leave });
+			}, { since: position });
+			this._sub.on("gap", () => this._look());
+		} catch (e) {
+			if (this._over) return;
+			if (isFatal(e)) c._emit("error", e);
+			else c._todo.push(() => this._over || this._look());
+		}
+	}
 
-  _change({ join = [], leave = [], users = this.users, connections = this.connections }) {
-    Object.assign(this, { users, connections });
-    for (const m of join) this.members.set(m.user, m);
-    for (const user of leave) this.members.delete(user);
-    call(this._callback, this, { join, leave });
-    join.forEach(m => this._emit("join", m));
-    leave.forEach(user => this._emit("leave", user));
-  }
+	_set(now, change) {
+		call(this._callback, Object.assign(this, now), change);
+	}
 }
 
-// Link is the connection. It passes on what comes, and knows of each channel only where it is.
 class Link {
-  channels = new Map(); // name → {since, run: in which it was subscribed to}
-  tabs = new Map(); // id → channels wanted
-  letters = new Map(); // not acknowledged, for tabs that come later
-  tries = 0;
-  fails = 0;
-  short = 0;
-  rung = 0;
-  n = 0;
+	channels = new Map(); // name → {since, run: in which it was subscribed to}
+	tabs = new Map();
+	letters = new Map();
+	tries = 0;
+	short = 0;
+	rung = 0;
+	n = 0;
 
-  constructor(client) {
-    const { _o: o, _env: env } = client;
-    Object.assign(this, { client, o, env, key: "encke " + client.url });
-    this.rungs = LADDER.filter(t => o.transports.includes(t) && (t !== "sse" || env.EventSource) && (t !== "ws" || env.WebSocket));
-    try {
-      const [rung, until] = JSON.parse(env.storage.getItem(this.key));
-      if (until > env.now()) this.rung = Math.max(0, this.rungs.indexOf(rung));
-      this.until = until;
-    } catch { /* nothing remembered */ }
-  }
+	constructor(client) {
+		const o = client._o;
+		Object.assign(this, { client, o, key: "encke " + client.url });
+		this.rungs = o.transports.filter(t => t === "ws" ? o.WebSocket : t !== "sse" || o.EventSource);
+		try {
+			const [rung, until] = JSON.parse(o.window.localStorage.getItem(this.key));
+			if (until > o.now()) this.rung = Math.max(0, this.rungs.indexOf(rung));
+			this.until = until;
+		} catch {}
+	}
 
-  up(m) {
-    if (!this.ended) this.client._up(m);
-  }
+	up(m) {
+		if (!this.ended) this.client._up(m);
+	}
 
-  set(status) {
-    this.up({ status });
-  }
+	set(status) {
+		this.up({ status });
+	}
 
-  end() {
-    this.ended = true;
-    this.env.clearTimeout(this.syncing);
-    this.run?.abort(RESTART);
-    this.resume?.();
-  }
+	end() {
+		this.ended = true;
+		this.run?.abort(RESTART);
+		this.resume?.();
+	}
 
-  take(id, { wants, n, command, wake, force }) {
-    if (wants) this.want(id, wants);
-    if (command) this.command(id, n, command);
-    if (wake) this.wake(force);
-  }
+	take(id, { wants, n, publish, acked, wake, force }) {
+		const { run } = this;
+		this.letters.delete(acked);
+		if (wants) this.want(id, wants);
+		if (wake && !this.resume) this.check();
+		else if (force || wake && this.o.now() >= this.due) this.resume?.();
+		if (!publish || !run?.opened) return;
+		if (run.socket) run.socket.send(JSON.stringify({ id: id + ":" + n, publish }));
+		else this.up({ to: id, n, error: new EnckeError("needs_websocket", "no publishing by " + run.rung) });
+	}
 
-  want(id, wants) {
-    const had = this.tabs.get(id), before = [...this.channels.keys()].join();
-    this.tabs.set(id, wants);
-    if (!had) for (const item of this.letters.values()) this.up({ item, to: id });
-    for (const name in wants) {
-      const ch = this.channels.get(name);
-      if (!ch) this.channels.set(name, { since: wants[name] });
-      else if (!(had && name in had) && known(ch.since)) this.up({ channel: name, position: ch.since, to: id });
-    }
-    for (const [name, ch] of this.channels) {
-      if ([...this.tabs.values()].some(w => name in w)) continue;
-      this.channels.delete(name);
-      if (ch.run === this.run) this.ask({ unsubscribe: { channel: name } });
-    }
-    if (before === [...this.channels.keys()].join()) return;
-    if (this.run?.socket) return this.subscribe(this.run);
-    this.syncing ??= this.env.setTimeout(() => {
-      this.syncing = undefined;
-      if (this.empty) this.resume?.();
-      if (!this.run?.socket) this.run?.abort(RESTART);
-    }, 10);
-  }
+	want(id, wants) {
+		const { tabs, channels, run } = this, had = tabs.get(id), names = () => [...channels.keys()].join(), was = names();
+		tabs.set(id, wants);
+		for (const item of this.letters.values()) this.up({ item, to: id });
+		for (const channel in wants) {
+			const position = channels.get(channel)?.since;
+			if (!channels.has(channel)) channels.set(channel, { since: wants[channel].replace(/^0$/, "") });
+			else if (position && !(had && channel in had)) this.up({ channel, position, to: id });
+		}
+		for (const [channel, ch] of channels) {
+			if ([...tabs.values()].some(w => channel in w)) continue;
+			channels.delete(channel);
+			if (ch.run === run) this.ask({ unsubscribe: { channel } });
+		}
+		if (was === names()) return;
+		if (run?.socket) return this.subscribe(run);
+		run?.abort(RESTART);
+	}
 
-  refuse(channel, error) {
-    if (this.channels.delete(channel)) this.up({ channel, error });
-  }
+	refuse(channel, error) {
+		if (this.channels.delete(channel)) this.up({ channel, error });
+	}
 
-  // --- the life of the connection -------------------------------------------------------------------------------------------------------
+	async start(after) {
+		const { client, o } = this;
+		await this.pause(after, Infinity);
+		while (!this.ended) {
+			const rung = this.rungs[this.rung], run = Object.assign(new AbortController(), { rung, heard: o.now() });
+			if (rung !== "ws" && !this.channels.size) {
+				await this.pause(200);
+				continue;
+			}
+			let why;
+			this.run = run;
+			run.signal.onabort = () => this.resume?.();
+			run.timer = o.setTimeout(() => run.abort(lost()), o.timeout);
+			try {
+				await client._getToken();
+				if (!run.signal.aborted) await this[rung](run);
+			} catch (e) {
+				why = e;
+			}
+			why = lost(run.signal.reason ?? why);
+			if (isToken(why)) client._token = "";
+			o.clearTimeout(run.timer);
+			run.abort();
+			this.run = undefined;
+			if (!this.ended && why !== RESTART) await this.recover(run, why);
+		}
+	}
 
-  async start(after) {
-    const { client, env } = this;
-    await this.pause(after, Infinity);
-    while (!this.ended) {
-      const rung = this.rungs[this.rung];
-      if (this.empty = rung !== "ws" && !this.channels.size) {
-        await this.pause();
-        continue;
-      }
-      const run = this.run = Object.assign(new AbortController(), { rung, heard: env.now() });
-      let why;
-      env.clearTimeout(this.syncing);
-      this.syncing = undefined;
-      run.signal.onabort = () => this.resume?.();
-      run.timer = env.setTimeout(() => run.abort(new EnckeError("timeout", rung + " does not get through")), this.o.timeout);
-      try {
-        await client._getToken();
-        if (!run.signal.aborted) await this[rung](run);
-      } catch (e) {
-        why = e;
-      }
-      why = lost(run.signal.reason ?? why);
-      env.clearTimeout(run.timer);
-      run.abort();
-      this.run = undefined;
-      if (!this.ended && why !== RESTART) await this.recover(run, why);
-    }
-  }
+	async recover(run, why) {
+		const { client, o } = this, lived = o.now() - run.opened;
+		let blocked;
+		this.set({ state: "connecting" });
+		if (lived > 3000) this.tries = 0;
+		if (isLost(why)) try {
+			if (lived >= 0) {
+				this.short = lived < SHORT ? this.short + 1 : 0;
+				blocked = this.short > 2;
+			} else {
+				await (this.channels.size ? this.read(client._cut, 0) : client._http("/ping"));
+				blocked = this.worked !== run.rung || this.failed;
+				this.failed = true;
+			}
+		} catch (e) {
+			why = e;
+			this.short = 0;
+		}
+		if (blocked && (this.rung = (this.rung + 1) % this.rungs.length)) return;
+		if (isToken(why) && !this.renewed && typeof o.token === "function") return void (this.renewed = true);
+		if (isFatal(why) || isToken(why) && !this.renewed) {
+			if (await this.isolate(why)) return;
+			this.up({ error: why, status: { state: "closed" } });
+			return this.pause(undefined, Infinity);
+		}
+		if (!isLost(why) && why.code !== "going_away") this.up({ error: why });
+		const { retry } = why, offline = o.navigator?.onLine === false;
+		const most = offline ? 30000 : Math.min(30000, o.backoff * 2 ** this.tries++);
+		this.set({ state: offline ? "offline" : "waiting" });
+		await this.pause(retry ? retry + o.random() * 1000 : o.random() * most, retry);
+		this.set({ state: "connecting" });
+	}
 
-  // recover finds out what to do after the end of a connection, and when.
-  async recover(run, why) {
-    const { client, env } = this, lived = run.opened ? env.now() - run.opened : 0;
-    this.set({ state: "connecting" });
-    if (lived > 3000) this.tries = 0;
-    let blocked = false;
-    if (isLost(why) && run.opened) {
-      blocked = (this.short = lived < SHORT ? this.short + 1 : 0) > 2; // something cuts it again and again
-    } else if (isLost(why)) {
-      try {
-        await (this.channels.size ? this.read({}, 0) : client._json("/ping"));
-        blocked = this.worked !== run.rung || this.fails++ > 0; // it is not the server, nor the network
-      } catch (e) {
-        why = e;
-        this.short = 0;
-      }
-    }
-    if (blocked) {
-      this.rung = (this.rung + 1) % this.rungs.length;
-      if (this.rung) return;
-    }
-    if (isFatal(why) || isToken(why) && typeof this.o.token !== "function") {
-      if (await this.isolate(why)) return;
-      this.up({ error: plain(why) });
-      this.set({ state: "closed" });
-      return this.pause(undefined, Infinity);
-    }
-    if (isToken(why)) try {
-      await client._getToken(true);
-      if (!this.renewed) return void (this.renewed = true);
-    } catch (e) {
-      why = e;
-    }
-    if (!isLost(why) && why.code !== "going_away") this.up({ error: plain(why) });
-    const { retry } = why, offline = env.navigator?.onLine === false;
-    const most = Math.min(this.o.maxBackoff, this.o.backoff * 2 ** this.tries++) * (env.document?.hidden ? 2 : 1);
-    const delay = retry ? retry + env.random() * Math.min(retry, 1000) : offline ? 30000 : env.random() * most;
-    this.set({ state: offline ? "offline" : "waiting" });
-    await this.pause(delay, retry);
-    this.set({ state: "connecting" });
-  }
+	async isolate({ status }) {
+		let found;
+		if (status < 500) for (const [name, { since }] of [...this.channels]) {
+			await this.client._poll(name, since).catch(e => {
+				if (!isFatal(e) || name === this.client._own) return;
+				found = true;
+				this.refuse(name, e);
+			});
+		}
+		return found;
+	}
 
-  // isolate finds the channels that are refused, and says whether there are such.
-  async isolate({ status }) {
-    let found = false;
-    if (status < 500) for (const [name, { since }] of [...this.channels]) {
-      await this.client._poll(name, since).catch(e => {
-        if (!isFatal(e) || name === this.client._own) return;
-        found = true;
-        this.refuse(name, plain(e));
-      });
-    }
-    return found;
-  }
+	pause(ms, least = 0) {
+		this.due = this.o.now() + least;
+		return new Promise(done => {
+			const timer = ms === undefined ? ms : this.o.setTimeout(() => this.resume(), ms);
+			this.resume = () => {
+				this.o.clearTimeout(timer);
+				this.resume = undefined;
+				done();
+			};
+		});
+	}
 
-  // pause waits; least is for how long nothing but force ends it early.
-  pause(ms, least = 0) {
-    this.due = this.env.now() + least;
-    return new Promise(done => {
-      const timer = ms === undefined ? ms : this.env.setTimeout(() => this.resume(), ms);
-      this.resume = () => {
-        this.env.clearTimeout(timer);
-        this.resume = undefined;
-        done();
-      };
-    });
-  }
+	opened(run) {
+		const now = run.heard = this.o.now(), { rung } = run;
+		if (run.opened && !run.again) return;
+		this.o.clearTimeout(run.timer);
+		run.opened = now;
+		run.again = this.renewed = this.failed = false;
+		if (this.worked !== rung) try {
+			this.worked = rung;
+			this.until = now + REMEMBER;
+			this.o.window.localStorage.setItem(this.key, JSON.stringify([rung, this.until]));
+		} catch {}
+		this.set({ state: "open", transport: rung });
+	}
 
-  wake(force) {
-    if (!this.resume) this.check();
-    else if (force || this.env.now() >= this.due) this.resume();
-  }
+	tick(now) {
+		const { run, client } = this;
+		if (!run?.opened || run.again) return;
+		if (run.socket) this.subscribe(run);
+		if (now > client._refreshAt) this.refresh(run);
+		if (this.rung && now > this.until) {
+			this.rung = 0;
+			run.abort(RESTART);
+		} else if (now - run.heard > (run.socket ? 25000 : SILENCE)) {
+			this.check();
+		}
+	}
 
-  // opened is called when a run has proved that it carries messages.
-  opened(run) {
-    const now = run.heard = this.env.now(), { rung } = run;
-    if (run.opened && !run.again) return;
-    this.env.clearTimeout(run.timer);
-    run.opened = now;
-    run.again = this.renewed = false;
-    this.fails = 0;
-    if (this.worked !== rung) try {
-      this.worked = rung;
-      this.until = now + this.o.remember;
-      if (this.rung) this.env.storage.setItem(this.key, JSON.stringify([rung, this.until]));
-      else this.env.storage.removeItem(this.key);
-    } catch { /* no storage */ }
-    this.set({ state: "open", transport: rung });
-  }
+	check() {
+		const { run } = this;
+		if (run?.socket) this.ping(run);
+		else if (run?.opened && !run.again) run.abort(RESTART);
+	}
 
-  tick(now) {
-    const { run } = this;
-    if (!run?.opened || run.again) return;
-    if (run.socket) this.subscribe(run);
-    if (this.rung && now > this.until) {
-      this.rung = 0; // perhaps a better one works by now
-      run.abort(RESTART);
-    } else if (now - run.heard > (run.socket ? 25000 : this.o.silence)) {
-      this.check();
-    }
-    if (now > this.client._refreshAt) this.refresh(run);
-  }
+	ping(run) {
+		if (run.pinged) return;
+		const began = run.pinged = this.o.now();
+		if (run.opened) run.timer = this.o.setTimeout(() => run.abort(lost()), this.o.timeout / 2);
+		this.ask({ ping: {} }, () => {
+			this.o.clearTimeout(run.timer);
+			run.pinged = 0;
+			this.set({ latency: this.o.now() - began });
+		});
+	}
 
-  // check finds out whether the connection is alive: where there are no pings, by another one.
-  check() {
-    const { run } = this;
-    if (run?.socket) this.ping(run);
-    else if (run?.opened && !run.again) run.abort(RESTART);
-  }
+	async refresh(run) {
+		const { client } = this;
+		client._refreshAt = Infinity;
+		try {
+			await client._getToken(true);
+			if (run.socket) this.ask({ refresh: { token: client._token } }, ({ error }) => error && this.up({ error }));
+			else if (run.rung[0] === "s") run.abort(RESTART);
+		} catch (error) {
+			this.up({ error });
+		}
+	}
 
-  ping(run) {
-    if (run.pinged) return;
-    const began = run.pinged = this.env.now();
-    if (run.opened) run.timer = this.env.setTimeout(() => run.abort(new EnckeError("connection_lost")), this.o.timeout / 2);
-    this.ask({ ping: {} }, () => {
-      this.env.clearTimeout(run.timer);
-      run.pinged = 0;
-      this.set({ latency: this.env.now() - began });
-    });
-  }
+	item(item) {
+		const ch = this.channels.get(item.channel);
+		if (item.mail) this.letters.set(item.mail, item);
+		else if (!ch?.since) return;
+		else ch.since = item.position;
+		this.up({ item });
+	}
 
-  async refresh(run) {
-    const { client } = this;
-    client._refreshAt = Infinity;
-    try {
-      await client._getToken(true);
-      if (run.socket) this.ask({ refresh: { token: client._token } }, ({ error }) => error && this.up({ error }));
-      else if (run.rung.startsWith("s")) run.abort(RESTART);
-    } catch (e) {
-      client._refreshAt = this.env.now() + TICK;
-      this.up({ error: plain(e) });
-    }
-  }
+	begun(channel, position) {
+		const ch = this.channels.get(channel);
+		if (!ch || ch.since) return;
+		ch.since = position;
+		this.up({ channel, position });
+	}
 
-  // --- channels and what comes in them ------------------------------------------------------------------------------------------------------
+	adopt(list, positions) {
+		let epoch;
+		positions.split(",").forEach((p, i) => {
+			if (p.includes(".")) [epoch] = p.split(".");
+			else p = epoch + "." + p;
+			if (list[i]) this.begun(list[i][0], p);
+		});
+	}
 
-  // list is the order of channels in requests: the user's own is the server's to add, as the last.
-  list() {
-    const own = ([name]) => name === this.client._own;
-    return [...this.channels].sort((a, b) => own(a) - own(b));
-  }
+	follow(run, source, begin) {
+		return new Promise((_, fail) => {
+			run.signal.onabort = () => {
+				source.onmessage = source.onclose = null;
+				source.close();
+				fail(run.signal.reason);
+			};
+			begin(fail);
+		});
+	}
 
-  query(list) {
-    const names = list.map(([name]) => name).filter(name => name !== this.client._own);
-    return `?channels=${names.map(encodeURIComponent)}&since=${list.map(([, ch]) => ch.since)}`;
-  }
+	ws(run) {
+		const { client, o } = this, token = client._token, own = [...this.channels].filter(([name]) => name === client._own);
+		const w = run.socket = new o.WebSocket(client.url.replace("http", "ws") + "/ws" + query(own),
+			["encke.json", ...token ? ["encke.token." + token] : []]);
+		run.asked = new Map();
+		for (const [, ch] of own) ch.run = run;
+		return this.follow(run, w, fail => {
+			w.onerror = () => {};
+			w.onopen = () => {
+				this.ping(run);
+				this.subscribe(run);
+			};
+			w.onmessage = e => {
+				this.opened(run);
+				this.frame(run, JSON.parse(e.data));
+			};
+			w.onclose = ({ code, reason }) => {
+				const [name, retry] = reason.split(" retry=");
+				fail(new EnckeError(name || "connection_lost", "", name && { status: code, retry: +retry }));
+			};
+		});
+	}
 
-  item(item) {
-    const ch = this.channels.get(item.channel);
-    if (item.mail) this.letters.set(item.mail, item);
-    else if (!ch || !known(ch.since)) return;
-    else ch.since = item.position;
-    this.up({ item });
-  }
+	subscribe(run) {
+		for (const [channel, ch] of this.channels) {
+			if (ch.run === run || run.socket.readyState !== 1) continue;
+			ch.run = run;
+			this.ask({ subscribe: { channel, since: ch.since } }, ({ error }) => {
+				if (!error) return;
+				if (/^(hook_failed|too_many_commands|overloaded)$/.test(error.code)) ch.run = undefined;
+				else this.refuse(channel, error);
+			});
+		}
+	}
 
-  begun(channel, ch, position) {
-    const asked = ch?.since;
-    if (this.channels.get(channel) !== ch || known(asked)) return;
-    ch.since = position;
-    this.up({ channel, position, asked });
-  }
+	ask(command, then) {
+		const { run } = this;
+		if (run?.socket?.readyState !== 1) return;
+		run.asked.set(++this.n, then);
+		run.socket.send(JSON.stringify({ id: this.n, ...command }));
+	}
 
-  // adopt learns from a list of positions where channels begin of which that was not known.
-  adopt(list, positions, items = []) {
-    let epoch;
-    positions.split(",").forEach((p, i) => {
-      if (known(p)) [epoch] = split(p);
-      else p = `${epoch}.${p}`;
-      const first = items.find(m => m.channel === list[i]?.[0] && !m.mail);
-      if (list[i]) this.begun(...list[i], first?.offset ? `${split(first.position)[0]}.${first.offset - 1}` : first?.position ?? p);
-    });
-  }
+	frame(run, m) {
+		if (m.channel) return this.item(m);
+		const { id, error, subscribed: s, unsubscribed: u } = m;
+		if (s) this.begun(s.channel, s.position);
+		if (u?.code) this.refuse(u.channel, u);
+		if (typeof id === "string") {
+			const [to, n] = id.split(":");
+			this.up({ to, n: +n, error, value: m.published });
+		} else if (id) {
+			run.asked.get(id)?.(m);
+			run.asked.delete(id);
+		} else if (error) {
+			this.up({ error });
+		}
+	}
 
-  // --- the transports: each ends by throwing why ----------------------------------------------------------------------------------------------
+	async sse(run) {
+		const { client, o } = this, token = client._token ? "&token=" + client._token : "";
+		if ([...this.channels.values()].some(ch => !ch.since)) await this.read(run, 0);
+		const s = new o.EventSource(client.url + "/sse" + query([...this.channels]) + token);
+		return this.follow(run, s, fail => {
+			const on = (type, f) => s.addEventListener(type, e => f(JSON.parse(e.data), run.heard = o.now()));
+			on("resumed", () => this.opened(run));
+			on("message", m => this.item(m));
+			on("gap", m => this.item(m));
+			on("closing", m => fail(closing(m)));
+			s.onerror = () => {
+				if (s.readyState || !run.opened || run.again || o.now() - run.opened < SHORT) return fail(lost());
+				run.again = true;
+				this.set({ state: "waiting" });
+			};
+		});
+	}
 
-  // follow makes a promise that fails with what makes a run end.
-  follow(run, begin) {
-    return new Promise((_, fail) => {
-      run.signal.addEventListener("abort", () => fail(run.signal.reason));
-      begin(fail);
-    });
-  }
+	async stream(run) {
+		const list = [...this.channels], decoder = new TextDecoder(), { signal } = run;
+		const reader = await this.client._http("/stream" + query(list), { signal, read: r => r.body.getReader() });
+		for (let rest = ""; ;) {
+			const { value, done } = await reader.read();
+			if (done) throw lost();
+			run.heard = this.o.now();
+			const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+			rest = lines.pop();
+			for (const line of lines) {
+				if (signal.aborted || !line) continue;
+				const m = JSON.parse(line);
+				if (m.closing) throw closing(m);
+				if (m.channel) this.item(m);
+				else this.adopt(list, m.position), this.opened(run);
+			}
+		}
+	}
 
-  async ws(run) {
-    const { client, env } = this, own = this.channels.get(client._own), token = client._token;
-    const w = run.socket = new env.WebSocket(`${client.url.replace("http", "ws")}/ws${own?.since ? "?since=" + own.since : ""}`,
-      ["encke.json", ...token ? ["encke.token." + token] : []]);
-    run.asked = new Map();
-    if (own) own.run = run;
-    w.onerror = () => {};
-    w.onopen = () => {
-      this.ping(run);
-      this.subscribe(run);
-    };
-    try {
-      await this.follow(run, fail => {
-        w.onmessage = e => {
-          this.opened(run);
-          this.frame(run, JSON.parse(e.data));
-        };
-        w.onclose = ({ code, reason }) => {
-          const [name, retry] = reason.split(" retry=");
-          fail(new EnckeError(name || "connection_lost", `closed: ${code} ${name}`, name && { status: code, retry: +retry || undefined }));
-        };
-      });
-    } finally {
-      w.onopen = w.onmessage = w.onclose = null;
-      w.close();
-    }
-  }
+	async longpoll(run, wait = this.o.wait) {
+		for (let now = 0; !run.signal.aborted; now = wait) {
+			const found = await this.read(run, now);
+			this.opened(run);
+			if (!wait && found < 100) await this.pause(this.o.interval * (0.75 + this.o.random() / 2) * (this.o.document?.hidden ? 4 : 1));
+		}
+	}
 
-  subscribe(run) {
-    for (const [channel, ch] of this.channels) {
-      if (ch.run === run || run.socket.readyState !== 1) continue;
-      ch.run = run;
-      this.ask({ subscribe: { channel, since: ch.since } }, ({ error }) => {
-        if (!error || this.channels.get(channel) !== ch) return;
-        if (/^(hook_failed|too_many_commands|overloaded)$/.test(error.code)) ch.run = undefined; // the next tick asks again
-        else this.refuse(channel, error);
-      });
-    }
-  }
+	poll(run) {
+		return this.longpoll(run, 0);
+	}
 
-  ask(command, then) {
-    const { run } = this;
-    if (run?.socket?.readyState !== 1) return;
-    run.asked.set(++this.n, then);
-    run.socket.send(JSON.stringify({ id: this.n, ...command }));
-  }
-
-  frame(run, m) {
-    if (m.channel) return this.item(m);
-    const { id, error, subscribed: s, unsubscribed: u } = m;
-    if (s) this.begun(s.channel, this.channels.get(s.channel), s.position);
-    if (u?.code) this.refuse(u.channel, u);
-    if (Array.isArray(id?.split?.(":"))) {
-      const [to, n] = id.split(":");
-      this.up({ to, n: +n, error, value: Object.values(m)[1] });
-    } else if (id) {
-      run.asked.get(id)?.(m);
-      run.asked.delete(id);
-    } else if (error) {
-      this.up({ error });
-    }
-  }
-
-  // command carries out what a tab asks for. Without a connection it does nothing: the tab hears of that, and asks again.
-  async command(to, n, command) {
-    const { run, client } = this, { publish, presence, ack } = command;
-    ack?.only.forEach(mail => this.letters.delete(mail));
-    if (!run?.opened) return;
-    if (run.socket) return run.socket.send(JSON.stringify({ id: `${to}:${n}`, ...command }));
-    try {
-      if (publish) throw new EnckeError("needs_websocket", `the connection is by ${run.rung}, over which nothing can be published`);
-      const value = presence ? await client._json(`/presence?channel=${encodeURIComponent(presence.channel)}${presence.counts ? "&counts=1" : ""}`)
-        : ack ? await client._json("/ack?only=" + ack.only, undefined, undefined, "POST") : await client._json("/ping");
-      this.up({ to, n, value });
-    } catch (e) {
-      this.up({ to, n, error: plain(e) });
-    }
-  }
-
-  async sse(run) {
-    const { client, env } = this, token = client._token ? "&token=" + client._token : "";
-    if (!this.list().every(([, ch]) => known(ch.since))) await this.read(run, 0); // a page cannot see where an event stream begins
-    const s = new env.EventSource(`${client.url}/sse${this.query(this.list())}${token}`);
-    try {
-      await this.follow(run, fail => {
-        const on = (type, f) => s.addEventListener(type, e => f(JSON.parse(e.data), run.heard = env.now()));
-        on("resumed", () => this.opened(run));
-        on("message", m => this.item(m));
-        on("gap", m => this.item(m));
-        on("closing", m => fail(new EnckeError(m.closing, "", m)));
-        s.onerror = () => {
-          const brief = env.now() - run.opened < SHORT;
-          if (s.readyState || !run.opened || run.again || brief && this.short > 1) return fail(lost());
-          this.short = brief ? this.short + 1 : 0;
-          run.again = true; // it comes back by itself, when the server's retry: says
-          this.set({ state: "waiting" });
-        };
-      });
-    } finally {
-      s.onerror = null;
-      s.close();
-    }
-  }
-
-  async stream(run) {
-    const list = this.list(), { body } = await this.client._fetch("/stream" + this.query(list), run.signal);
-    const reader = body.getReader(), decoder = new TextDecoder();
-    for (let rest = ""; ;) {
-      const { value, done } = await reader.read();
-      if (done) throw lost();
-      run.heard = this.env.now();
-      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
-      rest = lines.pop();
-      for (const line of lines) {
-        if (run.signal.aborted || !line) continue;
-        const m = JSON.parse(line);
-        if (m.closing) throw new EnckeError(m.closing, "", m);
-        if (m.channel) this.item(m);
-        else this.adopt(list, m.position), this.opened(run);
-      }
-    }
-  }
-
-  async longpoll(run, wait = this.o.wait) {
-    for (let first = true; !run.signal.aborted; first = false) {
-      const found = await this.read(run, first ? 0 : wait);
-      this.opened(run);
-      if (!wait && found < 100) await this.pause(this.o.interval * (0.75 + this.env.random() / 2) * (this.env.document?.hidden ? 4 : 1));
-    }
-  }
-
-  poll(run) {
-    return this.longpoll(run, 0);
-  }
-
-  // read makes one poll of all channels and returns how many publications that brought.
-  async read({ signal }, wait) {
-    const list = this.list(), began = this.env.now();
-    const r = await this.client._json(`/poll${this.query(list)}&wait=${wait}`, signal, this.o.timeout + 1000 * wait);
-    if (signal?.aborted) throw signal.reason;
-    if (!wait) this.set({ latency: this.env.now() - began });
-    this.adopt(list, r.position, r.publications);
-    r.publications.forEach(m => this.item(m));
-    if (r.retry) throw new EnckeError("going_away", "", { retry: r.retry });
-    return r.publications.length;
-  }
+	async read({ signal }, wait) {
+		const list = [...this.channels], began = this.o.now();
+		const r = await this.client._http(`/poll${query(list)}&wait=${wait}`, { signal, timeout: this.o.timeout + 1000 * wait });
+		if (signal.aborted) throw signal.reason;
+		if (!wait) this.set({ latency: this.o.now() - began });
+		this.adopt(list, r.position);
+		r.publications.forEach(m => this.item(m));
+		if (r.retry) throw closing({ closing: "going_away", ...r });
+		return r.publications.length;
+	}
 }
