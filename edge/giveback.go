@@ -36,10 +36,9 @@ func (b *leftover) over(now int64) bool {
 	return allocated < live/8+1<<20 && spare > live/8+1<<20
 }
 
-// giveBack gives the memory of a burst that is over back to the kernel. Loop 0 calls it at every tick; the collector runs
-// elsewhere.
+// giveBack gives the memory of a burst that is over back to the kernel. It waits for a whole collection.
 func (s *Server) giveBack(now int64) {
 	if s.leftover.over(now) {
-		_ = s.pool.Submit(debug.FreeOSMemory) // a pool that is full says that the burst is not over
+		debug.FreeOSMemory()
 	}
 }

@@ -58,18 +58,23 @@ type Server struct {
 	origins    originRules
 	proxies    []netip.Prefix
 
+	due   chan int64    // ticks for sweep: loop 0 sends, and does not wait
+	over  chan struct{} // closed when sweep is to end
+	swept chan struct{} // closed when it has
+
+	started  bool // by Start, before anything else happens
 	stopOnce sync.Once
 	stopErr  error
 
 	stalled      atomic.Uint64 // loops on which pushes wait
-	sweeping     atomic.Bool   // sweepPeople is under way
 	returnWithin atomic.Int64  // ms: the window of comebacks, from the shutdown on
 	figures      figures
 
 	// owned by loop 0
 	statsAt   int64
 	statsSent online
-	leftover  leftover
+
+	leftover leftover // owned by sweep
 }
 
 // New makes a server that does not listen yet.
@@ -91,7 +96,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 		return nil, err
 	}
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
-		refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies}
+		due: make(chan int64, 1), over: make(chan struct{}), swept: make(chan struct{}), refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
@@ -167,7 +172,11 @@ func (s *Server) Start() (public, backend netip.AddrPort, err error) {
 	if s.sender != nil {
 		s.sender.Start()
 	}
-	return public, backend, s.engine.Start()
+	if err = s.engine.Start(); err == nil {
+		go s.sweep()
+		s.started = true
+	}
+	return public, backend, err
 }
 
 // Stop ends every connection in its own order (close frames, last chunks, answers to parked polls), waits until they have
@@ -194,6 +203,10 @@ func (s *Server) stop(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := s.engine.Stop(end)
+	if s.started {
+		close(s.over)
+		<-s.swept
+	}
 	s.closeSite(ctx)
 	s.pool.Release()
 	s.verifiers.Release()
@@ -238,21 +251,21 @@ func (s *Server) wakeStalled() {
 // sweepEach is how many channels are looked at in each tick.
 const sweepEach = 2000
 
-// sweepPeople carries out what is due of departures, presence and letters: elsewhere, since after a cut network that may be a hundred
-// thousand of them; and once at a time.
-func (s *Server) sweepPeople(now int64) {
-	if !s.sweeping.CompareAndSwap(false, true) {
-		return
-	}
-	err := s.pool.Submit(func() {
-		defer s.sweeping.Store(false)
-		s.users.sweep(now)
-		s.presence.Flush(now)
-		s.mailboxes.Sweep(now, sweepEach)
-		s.occupancy.sweep(now)
-	})
-	if err != nil { // all workers are busy; the next tick is soon
-		s.sweeping.Store(false)
+// sweep carries out what is due of departures, presence and letters, and gives memory back: in a goroutine of its own, since after a
+// cut network that may be a hundred thousand departures. It ends when over is closed, which Stop does.
+func (s *Server) sweep() {
+	defer close(s.swept)
+	for {
+		select {
+		case now := <-s.due:
+			s.users.sweep(now)
+			s.presence.Flush(now)
+			s.mailboxes.Sweep(now, sweepEach)
+			s.occupancy.sweep(now)
+			s.giveBack(now)
+		case <-s.over:
+			return
+		}
 	}
 }
 
@@ -260,8 +273,10 @@ func (s *Server) sweepPeople(now int64) {
 func (s *Server) housekeep(now int64) {
 	s.store.Sweep(now, sweepEach)
 	s.budget.look(s, now)
-	s.sweepPeople(now)
-	s.giveBack(now)
+	select {
+	case s.due <- now:
+	default: // the last tick's is under way
+	}
 	if now >= s.statsAt {
 		s.statsAt = now + 1000
 		s.publishStats(now)
