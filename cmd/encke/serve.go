@@ -46,6 +46,8 @@ func serve(args []string) int {
 		return 1
 	}
 	greet(public, backend, set)
+	path, integrity := server.Script()
+	fmt.Printf("JavaScript client: http://%s%s (integrity %s)\n", shown(public), path, integrity)
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"encke/client/js"
 	"encke/edge"
 	"encke/page"
 	"encke/tools/doctor"
@@ -65,6 +66,7 @@ func parseServe(args []string) (s settings, err error) {
 			s.MaxConnections = min(s.MaxConnections, edge.MostConnections(s.Memory))
 		}
 	}
+	s.Script = js.Source
 	if s.dev {
 		if !f.Changed("presence") {
 			s.Presence = "members"
