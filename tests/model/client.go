@@ -15,6 +15,7 @@ type client struct {
 	rng      *rand.Rand
 	sub      *Subscriber
 	user     *person // whose token it brings; nil: none
+	straight bool    // goes through no proxy
 	channels []string
 	journal  journal
 	heads    map[string]place // when it is settling: where it has to get

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -75,7 +76,7 @@ func (s *socket) command() error {
 	case s.planned[channel]:
 		s.planned[channel] = false
 		s.leaving(channel, true)
-		return s.order(command{verb: "unsubscribe", channel: channel}, fmt.Sprintf(`"unsubscribe":{"channel":%q}`, channel))
+		return s.order(command{verb: "unsubscribe", channel: channel, visit: s.visits[channel]}, fmt.Sprintf(`"unsubscribe":{"channel":%q}`, channel))
 	case n == 5:
 		return s.order(command{verb: "unsubscribe", refused: "not_subscribed"}, fmt.Sprintf(`"unsubscribe":{"channel":%q}`, channel))
 	}
@@ -170,6 +171,9 @@ func (s *socket) reply(o *object, message []byte) error {
 		s.run.tally.Add("people/acknowledged", int64(o.Ack.Acknowledged))
 		return s.s.box.Done(c.ack, o.Ack.Acknowledged)
 	case o.Unsubscribed != nil && c.verb == "unsubscribe" && o.Unsubscribed.Channel == c.channel:
+		if c.visit != nil {
+			s.run.truth.rosters[c.channel].Gone(c.visit, time.Now())
+		}
 		return s.s.Leave(c.channel)
 	}
 	return fmt.Errorf("not the reply to %s %s (%s): %.200q", c.verb, c.channel, c.refused, message)

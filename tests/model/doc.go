@@ -9,7 +9,6 @@
 //	TORTURE_CHECKS=10000000 go test -timeout 0 -v ./tests/model  until so many deliveries have been checked
 //	TORTURE_SEED=17 …                                            the same random choices again
 //	TORTURE_NORACE=1 …                                           a server without the race detector, five times as fast
-//	TORTURE_AWAY_AGAIN=1 …                                       messages for who is away are pushed again too (postman.go)
 //	TORTURE_BINARY=/path/encke …                                 a server that is built already
 //
 // -run TestTorture/kills runs one scenario. A failure prints the seed and the last things that the client concerned did.

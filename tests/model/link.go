@@ -39,7 +39,7 @@ func isCut(err error) bool {
 
 // dial connects for at most life.
 func (c *client) dial(transport string, life time.Duration) (*link, error) {
-	address, faulty := c.run.way(c.rng)
+	address, faulty := c.way()
 	d := net.Dialer{Timeout: 3 * time.Second}
 	slow := c.heads == nil && c.rng.Float64() < c.run.scenario.Slow
 	if slow {

@@ -20,7 +20,7 @@ func ghosts(grace time.Duration) (*Truth, *Roster) {
 	truth.AddRoster("a", map[string]string{"u2": `{"n":1}`}, grace)
 	r := truth.rosters["a"]
 	for _, user := range []string{"u1", "u2", "u3"} {
-		r.Leave(r.Ask(user, false, time.Now().Add(-time.Hour)), false, time.Now().Add(-time.Hour))
+		r.Leave(r.Ask(user, false, false, time.Now().Add(-time.Hour)), false, time.Now().Add(-time.Hour))
 	}
 	return truth, r
 }
@@ -164,7 +164,7 @@ func TestVisits(t *testing.T) {
 		if c.visits != "" {
 			var asked, confirmed, left int
 			_, _ = fmt.Sscanf(c.visits, "%d %d %d", &asked, &confirmed, &left)
-			v := r.Ask("u1", !strings.HasSuffix(c.visits, "!"), at(asked))
+			v := r.Ask("u1", false, !strings.HasSuffix(c.visits, "!"), at(asked))
 			if confirmed > 0 {
 				r.Confirm(v, "e1", at(confirmed))
 			}
@@ -173,7 +173,7 @@ func TestVisits(t *testing.T) {
 			}
 		}
 		if c.quits > 0 {
-			r.Leave(r.Ask("u1", false, at(c.quits)), true, at(c.quits))
+			r.Leave(r.Ask("u1", false, false, at(c.quits)), true, at(c.quits))
 		}
 		if got := r.surelyIn("u1", "e1", at(10000), at(10010)); got != c.in {
 			t.Errorf("%+v: %v", c, got)
@@ -187,6 +187,48 @@ func TestVisits(t *testing.T) {
 		}
 		if err := r.Census(&snapshot{Channel: "a", Position: "e1.7"}, at(10000), at(10010)); (err != nil) != c.in {
 			t.Errorf("%+v: the list: %v", c, err)
+		}
+	}
+}
+
+// TestQuits: who has left by its own wish is not listed any more. Visits are: asked, left, answered (0: not), and direct (!) or not. The
+// list is asked for at 20000.
+func TestQuits(t *testing.T) {
+	for _, c := range []struct {
+		visits []string
+		out    bool
+	}{
+		{nil, false},
+		{[]string{"9000 9500 9501"}, true},
+		{[]string{"9000 9500 0"}, false}, // has closed, perhaps
+		{[]string{"9000 0 0"}, false},
+		{[]string{"9000 9500 9501", "9600 0 0"}, false},
+		{[]string{"9000 9500 9501", "9600 19999 20001"}, false},
+		{[]string{"6000 7000 0!", "9000 9500 9501"}, true},
+		{[]string{"6000 8000 0!", "9000 9500 9501"}, false}, // may have been heard later
+		{[]string{"6000 7000 0", "9000 9500 9501"}, false},  // may be on its way
+		{[]string{"6000 7000 0", "9000 17001 17002"}, true},
+	} {
+		_, r := ghosts(2 * time.Second)
+		clear(r.visits)
+		at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+		for _, text := range c.visits {
+			var asked, left, gone int
+			_, _ = fmt.Sscanf(text, "%d %d %d", &asked, &left, &gone)
+			v := &visit{user: "u1", asked: at(asked), direct: strings.HasSuffix(text, "!")}
+			if r.visits["u1"] = append(r.visits["u1"], v); left > 0 {
+				r.Leave(v, gone > 0, at(left))
+			}
+			if gone > 0 {
+				r.Gone(v, at(gone))
+			}
+		}
+		s := &snapshot{Channel: "a", Position: "e1.7", Users: 1}
+		if err := json.Unmarshal([]byte(`[{"user":"u1"}]`), &s.Members); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Census(s, at(20000), at(20010)); (err != nil) != c.out {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }

@@ -3,13 +3,8 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strconv"
 )
-
-// awayAgain has messages for who is away pushed again like all others. Otherwise they go where no answer is lost: whether the user is
-// away is looked at with every push, and so one that is made again may become a letter and a publication.
-var awayAgain = os.Getenv("TORTURE_AWAY_AGAIN") != ""
 
 // pushLetter pushes a message to a user that is kept until it is acknowledged, or only if the user is away, until it is answered.
 func (p *publisher) pushLetter(o *outlet) error {
@@ -18,8 +13,6 @@ func (p *publisher) pushLetter(o *outlet) error {
 		keep = "away"
 		o.gen.mayBeAway(o.answered+1, l.n)
 		o.send(o.gen, o.answered+1)
-		p.straight = !awayAgain
-		defer func() { p.straight = false }()
 	}
 	path, header, body := p.letter(o, l, keep)
 	status, text, err := p.until(path, header, body)

@@ -23,9 +23,8 @@ type publisher struct {
 	outlets []*outlet
 	journal journal
 
-	straight bool     // no answer is to be lost
-	conn     net.Conn // nil when there is none
-	r        *bufio.Reader
+	conn net.Conn // nil when there is none
+	r    *bufio.Reader
 }
 
 // outlet is where a publisher stands in one channel.
@@ -332,23 +331,14 @@ func (p *publisher) until(path, header string, body []byte) (status int, text []
 
 // exchange makes one request, over the connection that there is or a new one.
 func (p *publisher) exchange(request []byte) (status int, body []byte, err error) {
-	patience := between(p.rng, 500*time.Millisecond, 4*time.Second)
-	if p.straight {
-		patience = liveness
-		p.hangUp()
-	}
 	if p.conn == nil {
-		address := p.run.backWay(p.rng)
-		if p.straight {
-			address = p.run.server.Backend
-		}
-		if p.conn, err = net.DialTimeout("tcp", address, 3*time.Second); err != nil {
+		if p.conn, err = net.DialTimeout("tcp", p.run.backWay(p.rng), 3*time.Second); err != nil {
 			p.conn = nil
 			return 0, nil, errCut
 		}
 		p.r = bufio.NewReader(p.conn)
 	}
-	_ = p.conn.SetDeadline(time.Now().Add(patience))
+	_ = p.conn.SetDeadline(time.Now().Add(between(p.rng, 500*time.Millisecond, 4*time.Second)))
 	if _, err := p.conn.Write(request); err != nil {
 		return 0, nil, err
 	}

@@ -101,11 +101,11 @@ func (l *link) arrive() {
 func (l *link) dismissed() error {
 	for channel := range l.s.views {
 		of, is := isCompanion(channel)
-		if !is {
+		final := l.run.final[of]
+		if !is || final == nil { // the roll could not be called: that has been said
 			continue
 		}
 		at, _ := l.s.At(channel)
-		final := l.run.final[of]
 		if at.epoch != final.at.epoch || at.offset < final.at.offset {
 			return fmt.Errorf("%s over %s: is at %s of %s, which ends at %s", l.name, l.transport, at, channel, final.at)
 		}

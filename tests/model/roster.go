@@ -42,6 +42,8 @@ type visit struct {
 	asked     time.Time // before the request
 	confirmed time.Time // zero: not
 	leaving   time.Time // before the client left or closed; zero: it has not
+	gone      time.Time // when the server had answered that it has left as it asked to
+	direct    bool      // nothing lies between: what the client does is heard at once
 	stays     bool      // nothing but the client itself ends it: from confirmed to leaving it was there all the time
 }
 
@@ -77,11 +79,11 @@ func newRoster(channel string, infos map[string]string, grace time.Duration) *Ro
 // remembered is for how long a visit that is over is of any interest; anything that was on its way arrives in this time.
 const remembered = 10 * time.Second
 
-// Ask is said before a request that subscribes a user. stays is what visit says of it.
-func (r *Roster) Ask(user string, stays bool, now time.Time) *visit {
+// Ask is said before a request that subscribes a user. direct and stays are what visit says of them.
+func (r *Roster) Ask(user string, direct, stays bool, now time.Time) *visit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := &visit{user: user, asked: now, stays: stays}
+	v := &visit{user: user, asked: now, direct: direct, stays: stays}
 	r.visits[user] = append(slices.DeleteFunc(r.visits[user], func(v *visit) bool {
 		return !v.leaving.IsZero() && now.Sub(v.leaving) > remembered
 	}), v)
@@ -108,6 +110,34 @@ func (r *Roster) Leave(v *visit, quits bool, now time.Time) {
 	if quits {
 		r.quits[v.user] = now.Add(remembered)
 	}
+}
+
+// Gone is said when the server has answered that the client has left.
+func (r *Roster) Gone(v *visit, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v.gone = now
+}
+
+// surelyOut says whether a user cannot be listed any more from a moment on: its last visit has ended by its own wish, and all others
+// long before that. The caller holds mu.
+func (r *Roster) surelyOut(user string, from time.Time) bool {
+	var last *visit
+	for _, v := range r.visits[user] {
+		if !v.gone.IsZero() && v.gone.Before(from) && (last == nil || v.leaving.After(last.leaving)) {
+			last = v
+		}
+	}
+	for _, v := range r.visits[user] {
+		heard := remembered
+		if v.direct {
+			heard = 4 * staleness
+		}
+		if last == nil || v.leaving.IsZero() || v != last && v.leaving.Add(heard).After(last.leaving) {
+			return false
+		}
+	}
+	return last != nil
 }
 
 // surelyIn says whether a user must be listed at some moment between from and to, whichever that is: it was there for all of the
@@ -226,7 +256,8 @@ func (r *Roster) Snapshot(s *snapshot) (place, map[string]bool, error) {
 	return p, members, r.Set(p, members)
 }
 
-// Census checks a list that the backend was given of this moment, which was between from and to: whoever must be there is.
+// Census checks a list that the backend was given of this moment, which was between from and to: whoever must be there is, and
+// whoever has left by its own wish is not.
 func (r *Roster) Census(s *snapshot, from, to time.Time) error {
 	p, members, err := r.Snapshot(s)
 	if err != nil {
@@ -234,6 +265,11 @@ func (r *Roster) Census(s *snapshot, from, to time.Time) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for user := range members {
+		if r.surelyOut(user, from) {
+			return fmt.Errorf("still there: %s is listed at %s, between %d and %d\n%s", user, p, from.UnixMilli(), to.UnixMilli(), r.story(user))
+		}
+	}
 	for user := range r.asked {
 		if !members[user] && r.surelyIn(user, p.epoch, from, to) {
 			return fmt.Errorf("missing: %s is not listed at %s, between %d and %d\n%s", user, p, from.UnixMilli(), to.UnixMilli(), r.story(user))
@@ -252,7 +288,7 @@ func (r *Roster) story(user string) string {
 		return fmt.Sprint(t.UnixMilli())
 	}
 	for _, v := range r.visits[user] {
-		fmt.Fprintf(&b, "    visit in %q: asked %s, confirmed %s, leaving %s, stays %v\n", v.epoch, ms(v.asked), ms(v.confirmed), ms(v.leaving), v.stays)
+		fmt.Fprintf(&b, "    visit in %q: asked %s, confirmed %s, leaving %s, gone %s, direct %v, stays %v\n", v.epoch, ms(v.asked), ms(v.confirmed), ms(v.leaving), ms(v.gone), v.direct, v.stays)
 	}
 	fmt.Fprintf(&b, "    may have quit until %s", ms(r.quits[user]))
 	return b.String()

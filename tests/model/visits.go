@@ -13,7 +13,7 @@ func (l *link) asking(channel string) {
 		return
 	}
 	stays := !l.faulty && l.transport != "poll" && l.transport != "longpoll"
-	l.visits[channel] = r.Ask(l.user.name, stays, time.Now())
+	l.visits[channel] = r.Ask(l.user.name, !l.faulty, stays, time.Now())
 }
 
 func (l *link) askingAll(asks []ask) {

@@ -40,6 +40,7 @@ type command struct {
 	ask     ask
 	refused string // the error that it has earned
 	ack     *acking
+	visit   *visit // that it ends
 }
 
 // overWS lives through one WebSocket.
