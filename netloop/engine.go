@@ -111,15 +111,15 @@ func newLoop(e *Engine, index int) (*Loop, error) {
 }
 
 // pollers is how many netpoll pollers this process has. netpoll's are global and shrinking them would cut off loops of
-// another engine, so they only grow.
+// another engine, so they only grow. Whoever starts an engine holds the mutex until it runs: a loop picks its poller then, which must
+// not happen while another engine's Start adds some.
 var pollers struct {
 	sync.Mutex
 	n int
 }
 
+// needPollers sees to it that there are n. The caller holds the mutex.
 func needPollers(n int) error {
-	pollers.Lock()
-	defer pollers.Unlock()
 	if n <= pollers.n {
 		return nil
 	}
@@ -133,6 +133,8 @@ func needPollers(n int) error {
 
 // Start lets the loops run, each on a netpoll poller of its own. Their end is Stop.
 func (e *Engine) Start() error {
+	pollers.Lock()
+	defer pollers.Unlock()
 	if err := needPollers(len(e.loops)); err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (e *Engine) Start() error {
 			_ = ev.Serve(turner{l})
 		}()
 	}
-	// Serve picks a poller, which must not happen while another engine's Start adds some; so wait for a sign of life.
+	// Wait for a sign of life: Serve has picked its poller then.
 	for _, l := range e.loops {
 		l.wake()
 		<-l.running
