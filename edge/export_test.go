@@ -115,6 +115,7 @@ func (s *Server) Tables() map[string]int {
 		}
 	}
 	add("users", s.users.connected())
+	add("asked", int(s.figures.asked.Load()))
 	add("following", int(s.users.following.Load()))
 	for _, r := range s.reactors {
 		add("progress", len(r.progress))
@@ -126,7 +127,7 @@ func (s *Server) Tables() map[string]int {
 		add("stalled", len(r.stalled))
 		add("lags", len(r.lags))
 		add("letters", len(r.letters)+len(r.starved))
-		add("hooks", len(r.hooks.answers)+len(r.hooks.commands))
+		add("hooks", len(r.hooks.answers)+len(r.hooks.commands)+r.hooks.waiting.len())
 		add("proxied", len(r.proxied))
 		add("paces", len(r.paces))
 		add("identities", r.identities.number+len(r.identities.verdicts))

@@ -19,6 +19,7 @@ type figures struct {
 	published      atomic.Uint64    // by clients
 	letters        atomic.Uint64    // given to connections
 	partial        atomic.Int64     // bytes of WebSocket messages of which a part has come
+	asked          atomic.Int64     // bytes of commands that wait for the site's backend
 	shed           atomic.Uint64    // answers refused because the worker pool was full
 	inconsistent   atomic.Uint64    // times that a loop had missed publications: a bug
 	skipped        [3]atomic.Uint64 // by channel.Slow: publications that a slow reader was not given, and told so

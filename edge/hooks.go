@@ -40,13 +40,19 @@ func parseHooks(list string) (all hookSet, err error) {
 
 // hooks are questions to the site's backend that are not answered yet, and answers that have not been used. Owned by the loop.
 type hooks struct {
-	answers  map[netloop.Handle]*asked     // of requests, until they are shown again
-	waiting  queue[waitingQuestion]        // for a worker
-	commands map[netloop.ID]*queue[func()] // what waits behind a client's command that is being asked about: one is at a time
+	answers  map[netloop.Handle]*asked           // of requests, until they are shown again
+	waiting  queue[waitingQuestion]              // for a worker
+	commands map[netloop.ID]*queue[askedCommand] // a client's commands that are asked about, one at a time
+}
+
+// askedCommand is a client's command that the site's backend is asked about.
+type askedCommand struct {
+	start func() // asks
+	size  int    // bytes that it takes meanwhile
 }
 
 func newHooks() hooks {
-	return hooks{answers: map[netloop.Handle]*asked{}, commands: map[netloop.ID]*queue[func()]{}}
+	return hooks{answers: map[netloop.Handle]*asked{}, commands: map[netloop.ID]*queue[askedCommand]{}}
 }
 
 // asked is a question, and its answer when there is one.
@@ -57,8 +63,12 @@ type asked struct {
 	then   func(*asked) *codes.Error // nil for a request
 }
 
-// hookCommands is how many commands of a client may wait for the site's backend.
-const hookCommands = 16
+const (
+	// hookCommands is how many commands of a client may wait for the site's backend.
+	hookCommands = 16
+	// commandMemory is what one of them is reckoned at besides its data.
+	commandMemory = 1 << 10
+)
 
 // waitingQuestion is one for which there was no worker yet.
 type waitingQuestion struct {
@@ -190,9 +200,13 @@ func (r *reactor) hooksOf(name []byte) hookSet {
 // hookCommand has a client's command asked about, after those that wait already: they are carried out in the client's order.
 // then is called with the answer and carries the command out, or says why not; the client's claims are r.claims again.
 func (r *reactor) hookCommand(c netloop.ID, cl *client, cmd *command, question webhook.Question, then func(*asked) *codes.Error) {
-	waiting := r.hooks.commands[c]
-	if waiting != nil && waiting.len() >= hookCommands {
+	waiting, size := r.hooks.commands[c], commandMemory+len(question.Data)
+	switch {
+	case waiting != nil && waiting.len() >= hookCommands:
 		r.replyError(c, cl, cmd.ID, codes.New(codes.TooManyCommands, "too many wait for the site's backend"))
+		return
+	case r.server.askedSpent(size):
+		r.replyError(c, cl, cmd.ID, codes.New(codes.Overloaded, "its memory for commands that wait for the site's backend is spent"))
 		return
 	}
 	id := append(json.RawMessage(nil), cmd.ID...)
@@ -214,10 +228,11 @@ func (r *reactor) hookCommand(c netloop.ID, cl *client, cmd *command, question w
 		}
 	}
 	if waiting == nil {
-		waiting = new(queue[func()])
+		waiting = new(queue[askedCommand])
 		r.hooks.commands[c] = waiting
 	}
-	waiting.push(start)
+	waiting.push(askedCommand{start, size})
+	r.server.figures.asked.Add(int64(size))
 	if waiting.len() == 1 {
 		start()
 	}
@@ -238,7 +253,7 @@ func (r *reactor) hookAnswered(m netloop.Mail) {
 		return
 	}
 	if r.loop.Finishing(c) {
-		delete(r.hooks.commands, c)
+		r.forgetCommands(c)
 		return
 	}
 	r.claims = r.identities.of(c).claims
@@ -247,17 +262,29 @@ func (r *reactor) hookAnswered(m netloop.Mail) {
 		return
 	}
 	waiting := r.hooks.commands[c]
-	waiting.pop()
+	r.server.figures.asked.Add(int64(-waiting.pop().size))
 	if waiting.len() == 0 {
 		delete(r.hooks.commands, c)
 		return
 	}
 	r.claims = r.identities.of(c).claims
-	waiting.front()()
+	waiting.front().start()
 }
 
 // forgetHooks forgets what was asked for a connection that has gone.
 func (r *reactor) forgetHooks(c netloop.ID) {
-	delete(r.hooks.commands, c)
+	r.forgetCommands(c)
 	r.forgetAnswer(c)
+}
+
+// forgetCommands forgets a client's commands that wait.
+func (r *reactor) forgetCommands(c netloop.ID) {
+	waiting := r.hooks.commands[c]
+	if waiting == nil {
+		return
+	}
+	for waiting.len() > 0 {
+		r.server.figures.asked.Add(int64(-waiting.pop().size))
+	}
+	delete(r.hooks.commands, c)
 }

@@ -473,6 +473,69 @@ func TestHookCommandsWait(t *testing.T) {
 	}
 }
 
+// TestHookMemory: commands that wait for a backend which does not answer take a bounded memory, however many clients send them; what
+// is refused harms nobody else, and when they have been answered, or their clients have gone, there is room again.
+func TestHookMemory(t *testing.T) {
+	t.Parallel()
+	hold := newGate()
+	s := newSite(t, func(q webhook.Question, w http.ResponseWriter) { <-hold.shut; w.WriteHeader(204) }, nil, hold)
+	r := newRigOf(t, func(c *edge.Config) {
+		c.Tokens.Secrets, c.Site = [][]byte{tokenSecret}, edge.Site{Hook: s.URL + "/asked", Secret: siteSecret, Timeout: time.Minute}
+		c.HookOn = "publish"
+	}, func(c edge.Config) (*edge.Server, error) {
+		server, err := edge.New(c)
+		if err == nil {
+			server.SetBudget(1<<40, 1<<20) // of which half is for these
+		}
+		return server, err
+	})
+	command := `{"id":1,"publish":{"channel":"news","data":"` + strings.Repeat("x", 20_000) + `"}}`
+	var all []*wsPeer
+	waiting, refused := 0, 0
+	for i := range 6 {
+		p := newWS(t, r.public, "/ws?token="+speaker(t, fmt.Sprint(i), time.Hour, "news"))
+		p.text()
+		for range 10 {
+			p.send(ws.OpText, command)
+			waiting++
+		}
+		p.send(ws.OpText, `{"id":2,"ping":{}}`)
+		for w := p.text(); string(w.ID) != "2"; w = p.text() {
+			if w.Error == nil || w.Error.Code != "overloaded" {
+				t.Fatalf("%+v", w)
+			}
+			refused++
+			waiting--
+		}
+		all = append(all, p)
+	}
+	if most := (512 << 10) / 21_026; waiting != most || refused != 60-most {
+		t.Errorf("%d wait, %d were refused, want %d to wait", waiting, refused, most)
+	}
+	all[0].Close() // ten are forgotten
+	waitFor(t, "it to go", func() bool { return r.Stats().Connections["ws"] == 5 })
+	again := all[5]
+	for range 11 {
+		again.send(ws.OpText, command)
+	}
+	again.send(ws.OpText, `{"id":2,"ping":{}}`)
+	for n := 0; ; n++ {
+		if w := again.text(); string(w.ID) == "2" {
+			if n != 1 {
+				t.Errorf("%d were refused where there was room for ten", n)
+			}
+			break
+		}
+	}
+	hold.open()
+	waitFor(t, "all to be answered", func() bool { return r.Stats().Messages.ByClients == uint64(waiting) })
+	for _, p := range all {
+		p.Close()
+	}
+	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
+	r.leavesNothing(t)
+}
+
 // TestHookOfOneWhoHasGone: when the answer comes its client has gone: nothing is carried out, nothing more asked, nothing left.
 func TestHookOfOneWhoHasGone(t *testing.T) {
 	t.Parallel()

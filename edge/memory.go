@@ -14,6 +14,7 @@ import (
 //	history      1/8   the oldest goes (channel.Store)
 //	output       1/8   that waits for readers: from three quarters on each reader may have less of it, at the whole publishers wait
 //	input        1/16  requests and messages of which a part has come: the one that asks for more is refused
+//	             1/32  commands that wait for the site's backend: the one that asks for more is refused
 //	message ids  1/64  the oldest are forgotten
 //	mailboxes    1/32  the oldest letters go
 //
@@ -117,6 +118,11 @@ func (s *Server) outputSpent() bool { return s.budget.output > 0 && s.heldOutput
 
 // inputSpent says whether no connection may have more of a request or message buffered.
 func (s *Server) inputSpent() bool { return s.budget.input > 0 && s.heldInput() > s.budget.input }
+
+// askedSpent says whether no command of that size may wait for the site's backend: those may take half as much as input.
+func (s *Server) askedSpent(size int) bool {
+	return s.budget.input > 0 && s.figures.asked.Load()+int64(size) > s.budget.input/2
+}
 
 // measured is what the process takes, with the kernel's part of its connections. What is on its way in TCP's buffers is not
 // to be had for one process: /proc/net/sockstat counts those of the whole machine.
