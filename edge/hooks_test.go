@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -534,6 +535,77 @@ func TestHookMemory(t *testing.T) {
 	}
 	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
 	r.leavesNothing(t)
+}
+
+// TestHookOfRefresh: one who comes without a token is asked about again when it brings its first, which is looked at once more when
+// the answer comes.
+func TestHookOfRefresh(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		status    int
+		holds     time.Duration
+		meanwhile func(t *testing.T, r *rig, ticket string)
+		code      string // "": it is taken
+	}{
+		{"allowed", 204, time.Hour, nil, ""},
+		{"refused", 403, time.Hour, nil, "forbidden"},
+		{"no answer", 500, time.Hour, nil, "hook_failed"},
+		{"revoked meanwhile", 204, time.Hour, func(t *testing.T, r *rig, _ string) { r.ask(t, "POST", "/tokens/revoke", `{"user":"42"}`) }, "token_revoked"},
+		{"over meanwhile", 204, time.Second, func(t *testing.T, r *rig, ticket string) {
+			waitFor(t, "the token to be over", func() bool { got, _ := statusOf(t, r, "/presence?channel=a&token="+ticket); return got == 401 })
+			over := time.Now()
+			waitFor(t, "the loops to know the time", func() bool { return time.Since(over) > 250*time.Millisecond })
+		}, "token_expired"},
+		{"too many meanwhile", 204, time.Hour, func(t *testing.T, r *rig, ticket string) { newWS(t, r.public, "/ws?token="+ticket).text() }, "user_limit"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			hold := newGate()
+			var hung atomic.Bool
+			s := newSite(t, func(q webhook.Question, w http.ResponseWriter) {
+				if q.User == "42" && hung.CompareAndSwap(false, true) {
+					<-hold.shut
+					w.WriteHeader(c.status)
+					return
+				}
+				w.WriteHeader(204)
+			}, nil, hold)
+			r, log := asking(t, s, "connect", func(cfg *edge.Config) { cfg.MaxPerUser = 1 })
+			n := r.letter(t, "42", "x")
+			p := newWS(t, r.public, "/ws?channels=public")
+			p.text()
+			p.command(`{"unsubscribe":{"channel":"public"}}`)
+			ticket := tokenFor(t, "42", c.holds)
+			p.send(ws.OpText, `{"id":1,"refresh":{"token":"`+ticket+`"}}`)
+			s.hanging(1)
+			if p.command(`{"id":2,"ping":{}}`); userState(t, r, "42").Online {
+				t.Error("is here before the answer")
+			}
+			if c.meanwhile != nil {
+				c.meanwhile(t, r, ticket)
+			}
+			hold.open()
+			w := p.text()
+			if c.code != "" {
+				if w.Error == nil || w.Error.Code != c.code || string(w.ID) != "1" {
+					t.Errorf("%+v, want %s", w, c.code)
+				}
+				if w := p.command(`{"id":3,"ack":{"mail":1}}`); w.Error == nil || w.Error.Code != "bad_ack" {
+					t.Errorf("is the user's all the same: %+v", w)
+				}
+			} else if w.Refreshed == nil || p.text().Subscribed == nil || p.text().Mail != n {
+				t.Errorf("%+v", w)
+			}
+			s.note(func() {
+				if want := `{"hook":"connect","user":"42","address":"127.0.0.1","transport":"ws"}`; s.bodies[1] != want {
+					t.Errorf("asked %s, want %s", s.bodies[1], want)
+				}
+			})
+			if strings.Contains(log(), ticket) {
+				t.Error("the log shows the token")
+			}
+		})
+	}
 }
 
 // TestHookOfOneWhoHasGone: when the answer comes its client has gone: nothing is carried out, nothing more asked, nothing left.

@@ -30,23 +30,16 @@ func (r *reactor) commandRefresh(c netloop.ID, cl *client, cmd *command) {
 // refreshed takes the verdict on a connection's new token. Before its first one is taken the site's backend is asked, where it is about
 // connections.
 func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
-	was := r.identities.of(c).claims
-	switch {
-	case v.code != codes.None:
+	if v.code != codes.None {
 		r.replyError(c, cl, id, codes.New(v.code, ""))
 		return
-	case r.server.revoked.has(v.claims, r.now/1000):
-		r.replyError(c, cl, id, codes.New(codes.TokenRevoked, ""))
-		return
-	case was != nil && was.Subject != v.claims.Subject:
-		r.replyError(c, cl, id, codes.New(codes.Forbidden, "a connection stays with its user"))
-		return
-	case was == nil && r.server.users.many(v.claims.Subject, r.server.config.MaxPerUser):
-		r.replyError(c, cl, id, codes.New(codes.UserLimit, ""))
+	}
+	if err := r.checkToken(c, v.claims); err != nil {
+		r.replyError(c, cl, id, err)
 		return
 	}
 	ask := r.server.asker != nil && r.server.common.hooks&hookConnect != 0
-	if was != nil || !ask {
+	if r.identities.of(c).claims != nil || !ask {
 		r.takeToken(c, cl, id, v.claims)
 		return
 	}
@@ -56,12 +49,28 @@ func (r *reactor) refreshed(c netloop.ID, cl *client, id []byte, v verdict) {
 	}
 	q := webhook.Question{Hook: webhook.HookConnect, User: v.claims.Subject, Transport: "ws", Channels: r.hookedChannels()}
 	r.hookCommand(c, cl, &command{ID: id}, q, func(*asked) *codes.Error {
-		if now := r.identities.of(c).claims; now != nil && now.Subject != v.claims.Subject {
-			return codes.New(codes.Forbidden, "a connection stays with its user")
+		err := r.checkToken(c, v.claims) // much may have happened
+		if err == nil {
+			r.takeToken(c, cl, id, v.claims)
 		}
-		r.takeToken(c, cl, id, v.claims)
-		return nil
+		return err
 	})
+}
+
+// checkToken says why a connection may not take a token that is right by itself.
+func (r *reactor) checkToken(c netloop.ID, claims *token.Claims) *codes.Error {
+	was := r.identities.of(c).claims
+	switch {
+	case r.now >= claims.Expires:
+		return codes.New(codes.TokenExpired, "")
+	case r.server.revoked.has(claims, r.now/1000):
+		return codes.New(codes.TokenRevoked, "")
+	case was != nil && was.Subject != claims.Subject:
+		return codes.New(codes.Forbidden, "a connection stays with its user")
+	case was == nil && r.server.users.many(claims.Subject, r.server.config.MaxPerUser):
+		return codes.New(codes.UserLimit, "")
+	}
+	return nil
 }
 
 // takeToken makes a connection one of the token's user, or prolongs that. What the token does not allow any more is unsubscribed.
