@@ -63,16 +63,13 @@ export class Encke extends Emitter {
 	_pending = new Map();
 	_mailed = 0;
 	_todo = [];
-	_listening = new AbortController();
 
 	constructor(url, options) {
 		super();
 		const o = this._o = { ...defaults(), ...options };
 		this.url = new URL(url, o.location?.href).href.replace(/^ws/, "http").replace(/\/$/, "");
 		this._id = o.random() + "";
-		const wake = () => o.document?.hidden || this._wake(), suspend = () => this._suspend(), resume = () => this._resume();
-		const events = { online: wake, offline: wake, visibilitychange: wake, pagehide: suspend, freeze: suspend, pageshow: resume, resume };
-		for (const type in events) o.window?.addEventListener(type, events[type], { capture: true, signal: this._listening.signal });
+		this._listen("add");
 		this._resume();
 	}
 
@@ -107,7 +104,7 @@ export class Encke extends Emitter {
 		this._over = true;
 		for (const ch of this._channels.values()) for (const s of ch.subs) s.unsubscribe();
 		this._suspend();
-		this._listening.abort();
+		this._listen("remove");
 		this._fail("closed");
 		this._status({ state: "closed" });
 	}
@@ -115,6 +112,17 @@ export class Encke extends Emitter {
 	on(type, f) {
 		this._want();
 		return super.on(type, f);
+	}
+
+	_listen(how) {
+		const types = ["online", "offline", "visibilitychange", "pagehide", "freeze", "pageshow", "resume"];
+		for (const type of types) this._o.window?.[how + "EventListener"](type, this, true);
+	}
+
+	handleEvent({ type }) {
+		if (/hide|freeze/.test(type)) this._suspend();
+		else if (/show|resume/.test(type)) this._resume();
+		else if (!this._o.document.hidden) this._wake();
 	}
 
 	_resume() {
@@ -133,10 +141,10 @@ export class Encke extends Emitter {
 			return this._todo.push(() => this._begin(signal));
 		}
 		if (signal.aborted) return;
-		if (this.user && !this._channels.has(this._own)) new Subscription(this, this._own, null, "");
+		if (this.user) this._mine ??= new Subscription(this, this._own, null, "");
 		const { shared, window, navigator, BroadcastChannel, transports } = this._o;
-		if (!(shared && window && navigator.locks && BroadcastChannel)) return this._lead();
 		this._key = "encke " + JSON.stringify([this.url, this.user, transports]);
+		if (!(shared && window && navigator.locks && BroadcastChannel)) return this._lead();
 		this._bc = new BroadcastChannel(this._key);
 		this._bc.onmessage = e => this._hear(e.data);
 		this._request();
@@ -312,7 +320,7 @@ export class Encke extends Emitter {
 
 	async _http(path, { signal = this._cut.signal, timeout = this._o.timeout, method, read = r => r.json() } = {}) {
 		const cut = new AbortController(), any = AbortSignal.any([cut.signal, signal]);
-		const timer = this._o.setTimeout(() => cut.abort(lost()), timeout);
+		const timer = this._o.setTimeout(() => cut.abort(new EnckeError("connection_lost", "no answer", { silent: true })), timeout);
 		try {
 			await this._getToken();
 			const headers = this._token ? { Authorization: "Bearer " + this._token } : {};
@@ -489,10 +497,10 @@ class Link {
 
 	constructor(client) {
 		const o = client._o;
-		Object.assign(this, { client, o, key: "encke " + client.url });
+		Object.assign(this, { client, o });
 		this.rungs = o.transports.filter(t => t === "ws" ? o.WebSocket : t !== "sse" || o.EventSource);
 		try {
-			const [rung, until] = JSON.parse(o.window.localStorage.getItem(this.key));
+			const [rung, until] = JSON.parse(o.window.localStorage.getItem(client._key));
 			if (until > o.now()) this.rung = Math.max(0, this.rungs.indexOf(rung));
 			this.until = until;
 		} catch {}
@@ -581,7 +589,7 @@ class Link {
 		if (lived > 3000) this.tries = 0;
 		if (isLost(why)) try {
 			if (lived >= 0) {
-				this.short = lived < SHORT ? this.short + 1 : 0;
+				this.short = lived < SHORT || why.silent ? this.short + 1 : 0;
 				blocked = this.short > 2;
 			} else {
 				await (this.channels.size ? this.read(client._cut, 0) : client._http("/ping"));
@@ -601,15 +609,15 @@ class Link {
 		}
 		if (!isLost(why) && why.code !== "going_away") this.up({ error: why });
 		const { retry } = why, offline = o.navigator?.onLine === false;
-		const most = offline ? 30000 : Math.min(30000, o.backoff * 2 ** this.tries++);
+		const most = Math.min(30000, o.backoff * 2 ** this.tries++);
 		this.set({ state: offline ? "offline" : "waiting" });
-		await this.pause(retry ? retry + o.random() * 1000 : o.random() * most, retry);
+		await this.pause(retry ? retry + o.random() * 1000 : offline ? 30000 : o.random() * most, retry);
 		this.set({ state: "connecting" });
 	}
 
-	async isolate({ status }) {
+	async isolate({ status, code }) {
 		let found;
-		if (status < 500) for (const [name, { since }] of [...this.channels]) {
+		if (status < 500 && code !== "bad_origin") for (const [name, { since }] of [...this.channels]) {
 			await this.client._poll(name, since).catch(e => {
 				if (!isFatal(e) || name === this.client._own) return;
 				found = true;
@@ -640,7 +648,7 @@ class Link {
 		if (this.worked !== rung) try {
 			this.worked = rung;
 			this.until = now + REMEMBER;
-			this.o.window.localStorage.setItem(this.key, JSON.stringify([rung, this.until]));
+			if (this.rung) this.o.window.localStorage.setItem(this.client._key, JSON.stringify([rung, this.until]));
 		} catch {}
 		this.set({ state: "open", transport: rung });
 	}
@@ -689,6 +697,7 @@ class Link {
 
 	item(item) {
 		const ch = this.channels.get(item.channel);
+		if (item.reason === "epoch") this.short = 0;
 		if (item.mail) this.letters.set(item.mail, item);
 		else if (!ch?.since) return;
 		else ch.since = item.position;
