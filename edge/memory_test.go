@@ -32,6 +32,7 @@ func TestOutputStaysWithinItsBudget(t *testing.T) {
 	const budget = 8 << 20
 	r := budgeted(t, budget, 1<<30, func(c *edge.Config) { c.MaxPending = 4 << 20 })
 	good := newWS(t, r.public, "/ws?channels=good")
+	_ = good.SetDeadline(time.Now().Add(2 * time.Minute))
 	good.text()
 	const bad = 6
 	for i := range bad {
