@@ -29,11 +29,16 @@ func (b *leftover) over(now int64) bool {
 	b.at = now + giveBackEvery
 	gauges.Read(b.samples)
 	value := func(i int) uint64 { return b.samples[i].Value.Uint64() }
-	allocated := value(0) - b.allocated
-	b.allocated = value(0)
-	live := value(1)
-	spare := value(2) + value(3) - min(live, value(3))
-	return allocated < live/8+1<<20 && spare > live/8+1<<20
+	return b.judge(value(0), value(1), value(2), value(3))
+}
+
+// judge is over for what was allocated since the process began, what was live at the last collection, what is free and has not been
+// given back, and what objects take that are live or have not been swept; all in bytes.
+func (b *leftover) judge(allocated, live, free, objects uint64) bool {
+	lately := allocated - b.allocated
+	b.allocated = allocated
+	worth := live/8 + 1<<20
+	return lately < worth && free+objects-min(live, objects) > worth
 }
 
 // giveBack gives the memory of a burst that is over back to the kernel. It waits for a whole collection.
