@@ -80,7 +80,7 @@ export class EnckeError extends Error {
    * - `timeout`: no answer in time
    * - `closed`: by `close()`
    * - `needs_websocket`: publishing over another transport
-   * - `callback_failed`: the token callback threw, or gave no token
+   * - `callback_failed`: the token callback threw, or gave what is no token
    * - `wrong_user`: it gave another user's token
    */
   readonly code: string;
@@ -104,7 +104,7 @@ export interface Change {
 
 export interface Member {
   readonly user: string;
-  /** As of when the list was asked for; a member who joined later has none. */
+  /** As of when the list was asked for; a member who has joined since has none. */
   readonly connections?: number;
   readonly info?: unknown;
 }
@@ -133,7 +133,7 @@ export interface Subscription<Data = any> {
   publish(data: Data, options?: PublishOptions): Promise<Published>;
   /**
    * Calls back with who is here, first without a change, then with each; again without one after a gap, when the list is new.
-   * Ends with the subscription.
+   * Ends with the subscription, or when it is called again.
    */
   presence(callback: (presence: Presence, change?: Change) => void): Presence;
   unsubscribe(): void;

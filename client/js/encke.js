@@ -10,7 +10,7 @@ export class EnckeError extends Error {
 const TICK = 5000, SHORT = 10000, SILENCE = 60000, REMEMBER = 3600000;
 const RESTART = new EnckeError("restart");
 
-const ahead = (position, of) => {
+const ahead = (position, of = "") => {
 	const [epoch, offset] = position.split("."), [e, o] = of.split(".");
 	return epoch === e ? offset - o : NaN;
 };
@@ -18,7 +18,7 @@ const before = m => m.position.replace(/\d+$/, m.offset - 1);
 const lost = e => e instanceof EnckeError ? e : new EnckeError("connection_lost", e?.message);
 const isLost = e => e.code === "connection_lost";
 const isToken = e => /token/.test(e.code);
-const isFatal = e => /^(4(?!01|08|29)..|100[23789]|41(?!07|11|15)..)$/.test(e.status);
+const isFatal = e => /^(4(?!01|08|29)..|41..|100[23789])$/.test(e.status);
 const closing = ({ closing, retry }) => new EnckeError(closing, "", { retry, status: retry ? 503 : 403 });
 const query = list => `?channels=${list.map(([name]) => encodeURIComponent(name))}&since=${list.map(([, ch]) => ch.since)}`;
 const revive = e => new EnckeError(e.code, e.message, e);
@@ -45,11 +45,11 @@ class Emitter {
 }
 
 function defaults() {
-	const { window, document, navigator, location, WebSocket, EventSource, BroadcastChannel } = globalThis;
+	const { window, WebSocket, EventSource } = globalThis;
 	return {
-		window, document, navigator, location, WebSocket, EventSource, BroadcastChannel, now: Date.now, random: Math.random,
-		fetch: (...a) => fetch(...a), setTimeout: (...a) => setTimeout(...a), clearTimeout: t => clearTimeout(t),
-		shared: true, ack: "auto", transports: ["ws", "sse", "stream", "longpoll", "poll"], timeout: 8000, backoff: 1000, interval: 5000, wait: 25,
+		window, WebSocket, EventSource, fetch: (...a) => fetch(...a), setTimeout: (...a) => setTimeout(...a), clearTimeout: t => clearTimeout(t),
+		now: Date.now, random: Math.random, shared: true, ack: "auto", transports: ["ws", "sse", "stream", "longpoll", "poll"],
+		timeout: 8000, backoff: 1000, interval: 5000, wait: 25,
 	};
 }
 
@@ -59,15 +59,17 @@ export class Encke extends Emitter {
 	latency = null;
 	user = null;
 	counters = { messages: 0, duplicates: 0, gaps: 0, letters: 0, connects: 0 };
-	_channels = new Map(); // name → {subs, last: where the flow is, head, gap: the last events}
+	_channels = new Map(); // name → {subs, last: where the flow is, told}
 	_pending = new Map();
+	_n = 0;
 	_mailed = 0;
 	_todo = [];
 
 	constructor(url, options) {
 		super();
 		const o = this._o = { ...defaults(), ...options };
-		this.url = new URL(url, o.location?.href).href.replace(/^ws/, "http").replace(/\/$/, "");
+		this.url = new URL(url, o.window?.location.href).href.replace(/^ws/, "http").replace(/\/$/, "");
+		this._foreign = o.window && !this.url.startsWith(o.window.location.origin);
 		this._id = o.random() + "";
 		this._listen("add");
 		this._resume();
@@ -84,7 +86,7 @@ export class Encke extends Emitter {
 
 	publish(channel, data = null, { event, id } = {}) {
 		return new Promise((resolve, reject) => {
-			const publish = { channel, event, data, message_id: id }, n = this._n = -~this._n;
+			const publish = { channel, event, data, message_id: id }, n = ++this._n;
 			this._pending.set(n, { publish, until: this._o.now() + this._o.timeout, done: (error, value) => {
 				this._pending.delete(n);
 				if (error) reject(revive(error));
@@ -122,7 +124,7 @@ export class Encke extends Emitter {
 	handleEvent({ type }) {
 		if (/hide|freeze/.test(type)) this._suspend();
 		else if (/show|resume/.test(type)) this._resume();
-		else if (!this._o.document.hidden) this._wake();
+		else if (!this._o.window.document.hidden) this._wake();
 	}
 
 	_resume() {
@@ -142,10 +144,10 @@ export class Encke extends Emitter {
 		}
 		if (signal.aborted) return;
 		if (this.user) this._mine ??= new Subscription(this, this._own, null, "");
-		const { shared, window, navigator, BroadcastChannel, transports } = this._o;
-		this._key = "encke " + JSON.stringify([this.url, this.user, transports]);
-		if (!(shared && window && navigator.locks && BroadcastChannel)) return this._lead();
-		this._bc = new BroadcastChannel(this._key);
+		const { shared, window, transports } = this._o;
+		this._key = JSON.stringify(["encke", this.url, this.user, transports]);
+		if (!(shared && window?.navigator.locks && window.BroadcastChannel)) return this._lead();
+		this._bc = new window.BroadcastChannel(this._key);
 		this._bc.onmessage = e => this._hear(e.data);
 		this._request();
 		this._down({});
@@ -177,7 +179,7 @@ export class Encke extends Emitter {
 			this._fail("timeout", p => now > p.until);
 			if (slept) this._wake();
 			else if (this._link) this._link.tick(now);
-			else if (now - this._heard > 5 * TICK) this._request(true); // whoever leads is frozen
+			else if (now - this._heard > 5 * TICK) this._request(true);
 			else this._down({});
 		}, TICK);
 	}
@@ -186,7 +188,7 @@ export class Encke extends Emitter {
 		this._asking?.abort();
 		const { signal } = this._asking = new AbortController();
 		this._heard = this._o.now();
-		this._o.navigator.locks.request(this._key, steal ? { steal } : { signal }, () => new Promise(free => {
+		this._o.window.navigator.locks.request(this._key, steal ? { steal } : { signal }, () => new Promise(free => {
 			if (signal.aborted) return free();
 			this._free = free;
 			this._lead();
@@ -285,7 +287,7 @@ export class Encke extends Emitter {
 
 	_tell(type, m) {
 		const ch = this._channels.get(m.channel);
-		if (ahead(m.position, ch.told ?? "") <= 0 && m.reason !== "unknown") return;
+		if (ahead(m.position, ch.told) <= 0 && m.reason !== "unknown") return;
 		ch.told = m.position;
 		this.counters[type + "s"]++;
 		this._emit(type, m);
@@ -320,14 +322,16 @@ export class Encke extends Emitter {
 
 	async _http(path, { signal = this._cut.signal, timeout = this._o.timeout, method, read = r => r.json() } = {}) {
 		const cut = new AbortController(), any = AbortSignal.any([cut.signal, signal]);
-		const timer = this._o.setTimeout(() => cut.abort(new EnckeError("connection_lost", "no answer", { silent: true })), timeout);
+		const timer = this._o.setTimeout(() => cut.abort(new EnckeError("connection_lost", "", { silent: true })), timeout);
 		try {
 			await this._getToken();
-			const headers = this._token ? { Authorization: "Bearer " + this._token } : {};
+			const headers = {}, token = this._token;
+			if (token && this._foreign) path += "&token=" + token; // a header would need a preflight each time
+			else if (token) headers.Authorization = "Bearer " + token;
 			const r = await this._o.fetch(this.url + path, { method, headers, signal: any, cache: "no-store" });
 			if (r.ok) return await read(r);
 			const { error } = await r.json().catch(() => ({}));
-			throw new EnckeError(error?.code ?? "connection_lost", error?.message ?? "HTTP " + r.status,
+			throw new EnckeError(error?.code ?? "connection_lost", error?.message ?? r.statusText,
 				{ status: error && r.status, retry: 1000 * r.headers.get("Retry-After") });
 		} catch (e) {
 			if (isToken(e)) this._token = "";
@@ -341,9 +345,12 @@ export class Encke extends Emitter {
 		return this._http("/poll" + query([[channel, { since }]]) + "&wait=0");
 	}
 
-	async _getToken(fresh) {
+	_getToken(fresh) {
+		if (fresh || !this._token) return this._getting ??= this._askToken().finally(() => { this._getting = undefined; });
+	}
+
+	async _askToken() {
 		const { token, now } = this._o, ask = typeof token === "function";
-		if (this._token && !fresh) return;
 		try {
 			const text = ask ? await token() : token;
 			if (!text) return;
@@ -351,7 +358,7 @@ export class Encke extends Emitter {
 			if ((this.user ??= sub) !== sub) throw new EnckeError("wrong_user", "", { status: 403 });
 			this._token = text;
 			this._own = "user:" + sub;
-			this._refreshAt = ask ? now() + 800 * (exp - iat) : Infinity;
+			this._refreshAt = ask ? now() + 800 * (exp - iat) - TICK : Infinity;
 		} catch (e) {
 			throw e.code ? e : new EnckeError("callback_failed", e?.message);
 		}
@@ -374,6 +381,7 @@ class Subscription extends Emitter {
 	}
 
 	presence(callback) {
+		this._presence?.stop();
 		return this._presence = new Presence(this._client, this.channel, callback);
 	}
 
@@ -419,6 +427,7 @@ class Subscription extends Emitter {
 		this._emit(type, m);
 	}
 
+	// fills a hole by polls
 	async _heal() {
 		const c = this._client;
 		if (this._healing) return;
@@ -486,8 +495,9 @@ class Presence {
 	}
 }
 
+// the connection
 class Link {
-	channels = new Map(); // name → {since, run: in which it was subscribed to}
+	channels = new Map(); // name → {since, run}
 	tabs = new Map();
 	letters = new Map();
 	tries = 0;
@@ -528,24 +538,25 @@ class Link {
 		else if (force || wake && this.o.now() >= this.due) this.resume?.();
 		if (!publish || !run?.opened) return;
 		if (run.socket) run.socket.send(JSON.stringify({ id: id + ":" + n, publish }));
-		else this.up({ to: id, n, error: new EnckeError("needs_websocket", "no publishing by " + run.rung) });
+		else this.up({ to: id, n, error: new EnckeError("needs_websocket") });
 	}
 
 	want(id, wants) {
-		const { tabs, channels, run } = this, had = tabs.get(id), names = () => [...channels.keys()].join(), was = names();
+		const { tabs, channels, run } = this, had = tabs.get(id);
+		let changed;
 		tabs.set(id, wants);
 		for (const item of this.letters.values()) this.up({ item, to: id });
 		for (const channel in wants) {
 			const position = channels.get(channel)?.since;
-			if (!channels.has(channel)) channels.set(channel, { since: wants[channel].replace(/^0$/, "") });
+			if (!channels.has(channel)) changed = channels.set(channel, { since: wants[channel].replace(/^0$/, "") });
 			else if (position && !(had && channel in had)) this.up({ channel, position, to: id });
 		}
 		for (const [channel, ch] of channels) {
 			if ([...tabs.values()].some(w => channel in w)) continue;
-			channels.delete(channel);
+			changed = channels.delete(channel);
 			if (ch.run === run) this.ask({ unsubscribe: { channel } });
 		}
-		if (was === names()) return;
+		if (!changed) return;
 		if (run?.socket) return this.subscribe(run);
 		run?.abort(RESTART);
 	}
@@ -592,7 +603,7 @@ class Link {
 				this.short = lived < SHORT || why.silent ? this.short + 1 : 0;
 				blocked = this.short > 2;
 			} else {
-				await (this.channels.size ? this.read(client._cut, 0) : client._http("/ping"));
+				await (this.channels.size ? this.read(client._cut, 0) : client._http("/ping?"));
 				blocked = this.worked !== run.rung || this.failed;
 				this.failed = true;
 			}
@@ -605,10 +616,10 @@ class Link {
 		if (isFatal(why) || isToken(why) && !this.renewed) {
 			if (await this.isolate(why)) return;
 			this.up({ error: why, status: { state: "closed" } });
-			return this.pause(undefined, Infinity);
+			return this.pause(2e9, Infinity);
 		}
 		if (!isLost(why) && why.code !== "going_away") this.up({ error: why });
-		const { retry } = why, offline = o.navigator?.onLine === false;
+		const { retry } = why, offline = o.window?.navigator.onLine === false;
 		const most = Math.min(30000, o.backoff * 2 ** this.tries++);
 		this.set({ state: offline ? "offline" : "waiting" });
 		await this.pause(retry ? retry + o.random() * 1000 : offline ? 30000 : o.random() * most, retry);
@@ -630,7 +641,8 @@ class Link {
 	pause(ms, least = 0) {
 		this.due = this.o.now() + least;
 		return new Promise(done => {
-			const timer = ms === undefined ? ms : this.o.setTimeout(() => this.resume(), ms);
+			if (this.ended) return done();
+			const timer = this.o.setTimeout(() => this.resume(), ms);
 			this.resume = () => {
 				this.o.clearTimeout(timer);
 				this.resume = undefined;
@@ -704,7 +716,7 @@ class Link {
 		this.up({ item });
 	}
 
-	begun(channel, position) {
+	begun({ channel, position }) {
 		const ch = this.channels.get(channel);
 		if (!ch || ch.since) return;
 		ch.since = position;
@@ -716,7 +728,7 @@ class Link {
 		positions.split(",").forEach((p, i) => {
 			if (p.includes(".")) [epoch] = p.split(".");
 			else p = epoch + "." + p;
-			if (list[i]) this.begun(list[i][0], p);
+			if (list[i]) this.begun({ channel: list[i][0], position: p });
 		});
 	}
 
@@ -760,7 +772,7 @@ class Link {
 			ch.run = run;
 			this.ask({ subscribe: { channel, since: ch.since } }, ({ error }) => {
 				if (!error) return;
-				if (/^(hook_failed|too_many_commands|overloaded)$/.test(error.code)) ch.run = undefined;
+				if (/hook_failed|too_many_commands|overloaded/.test(error.code)) ch.run = undefined;
 				else this.refuse(channel, error);
 			});
 		}
@@ -774,10 +786,10 @@ class Link {
 	}
 
 	frame(run, m) {
-		if (m.channel) return this.item(m);
-		const { id, error, subscribed: s, unsubscribed: u } = m;
-		if (s) this.begun(s.channel, s.position);
-		if (u?.code) this.refuse(u.channel, u);
+		const { id, error, channel, subscribed, unsubscribed } = m;
+		if (channel) this.item(m);
+		if (subscribed) this.begun(subscribed);
+		if (unsubscribed?.code) this.refuse(unsubscribed.channel, unsubscribed);
 		if (typeof id === "string") {
 			const [to, n] = id.split(":");
 			this.up({ to, n: +n, error, value: m.published });
@@ -830,7 +842,7 @@ class Link {
 		for (let now = 0; !run.signal.aborted; now = wait) {
 			const found = await this.read(run, now);
 			this.opened(run);
-			if (!wait && found < 100) await this.pause(this.o.interval * (0.75 + this.o.random() / 2) * (this.o.document?.hidden ? 4 : 1));
+			if (!wait && found < 100) await this.pause(this.o.interval * (0.5 + this.o.random()) * (this.o.window?.document.hidden ? 4 : 1));
 		}
 	}
 

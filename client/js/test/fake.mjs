@@ -511,8 +511,6 @@ export class Browser {
       else f();
     };
     tab.transports = transports(net, run);
-    const document = Object.assign(new EventTarget(), { hidden: false });
-    const window = Object.assign(new Counted(), { localStorage: this.localStorage, document });
     class FakeBroadcastChannel {
       constructor(name) {
         Object.assign(this, { name, tab });
@@ -529,10 +527,12 @@ export class Browser {
       close() { browser.channels.delete(this); }
     }
     tab.run = run;
-    tab.window = window;
-    tab.options = {
-      window, document, location: { href: "http://site.test/" }, now: clock.now, random: this.random, BroadcastChannel: FakeBroadcastChannel,
+    const window = tab.window = Object.assign(new Counted(), {
+      localStorage: this.localStorage, document: { hidden: false }, location: { href: "http://site.test/", origin: "http://site.test" }, BroadcastChannel: FakeBroadcastChannel,
       navigator: { onLine: true, locks: { request: (name, o, f) => this.request(tab, name, o, () => tab.alive ? f() : undefined) } },
+    });
+    tab.options = {
+      window, now: clock.now, random: this.random,
       setTimeout: (f, ms) => {
         const n = clock.setTimeout(() => {
           timers.delete(n);

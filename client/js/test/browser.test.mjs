@@ -1,0 +1,174 @@
+// The client in Chromium, behind proxies that fail in the ways of proxies, against the real server.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { chromium } from "playwright-core";
+import { startProxy } from "./proxy.mjs";
+import { makeToken, sleep, startServer, until } from "./server.mjs";
+
+const LADDER = ["ws", "sse", "stream", "longpoll", "poll"];
+const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+let server, browser;
+before(async () => {
+  server = await startServer("--history-length", "1000", "--user-grace", "1s");
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args }); // with a profile of its own
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+let tests = 0;
+
+// setup gives a test its proxy, channel and browser context, and holds the console's errors against it.
+async function setup(t, more = {}) {
+  const x = { proxy: await startProxy(server, more.proxy), context: await browser.newContext(), channel: "c" + ++tests, console: [], n: 0 };
+  t.after(async () => {
+    await x.context.close();
+    x.proxy.stop();
+  });
+  x.page = async (options = {}) => {
+    const page = await x.context.newPage();
+    page.on("console", m => m.type() === "error" && x.console.push(m.text()));
+    page.on("pageerror", e => x.console.push(String(e)));
+    await page.goto(x.proxy.url + "/page.html");
+    await page.waitForFunction("window.loaded");
+    await page.evaluate(o => open_(o), { channel: x.channel, ...options });
+    return page;
+  };
+  x.open = page => page.waitForFunction("encke.state === 'open' && sub.since", null, { timeout: 25000 });
+  x.push = async () => server.push(x.channel, ++x.n);
+  // all waits until a page has all that was pushed, and checks that it has each once and in order, from the first on.
+  x.all = async (page, first = 1) => {
+    const last = x.n;
+    await page.waitForFunction(n => got.messages.at(-1)?.data === n, last, { timeout: 20000 });
+    const got = await page.evaluate("got");
+    assert.deepEqual(got.messages.map(m => m.data), Array.from({ length: last - first + 1 }, (_, i) => first + i));
+    assert.deepEqual([got.gaps, got.errors], [[], []]);
+    return got;
+  };
+  return x;
+}
+
+const connections = async (user) => (await (await fetch(`${server.backend}/users/${user}`)).json()).connections;
+
+describe("Chromium", { concurrency: 4 }, () => {
+  for (let n = 0; n < LADDER.length; n++) {
+    test(`${LADDER[n]}, since what is above does not get through`, async t => {
+      const x = await setup(t, { proxy: { refuse: n > 0, hold: ["/sse", "/stream"].slice(0, Math.max(0, n - 1)), cutWaiting: n > 3 } });
+      const page = await x.page({ timeout: 1500, interval: 300, wait: 2, backoff: 300 });
+      await page.waitForFunction(t => encke.state === "open" && encke.transport === t && sub.since, LADDER[n], { timeout: 25000 });
+      for (let i = 0; i < 20; i++) await x.push();
+      await x.all(page);
+      assert.ok(await page.evaluate("encke.latency >= 0"));
+      const again = await x.page({ timeout: 1500, interval: 300, wait: 2, shared: false });
+      x.proxy.hits.length = 0;
+      await x.open(again);
+      assert.equal(await again.evaluate("encke.transport"), LADDER[n]);
+      assert.deepEqual(x.console.filter(text => !/WebSocket connection to .* failed|net::ERR_EMPTY/.test(text)), []); // that, browsers say themselves
+      if (!n) assert.deepEqual(x.console, []);
+    });
+  }
+
+  test("a proxy that cuts everything after 5 s", async t => {
+    const x = await setup(t, { proxy: { cut: 5000 } });
+    const page = await x.page({ interval: 500, backoff: 100 });
+    await x.open(page);
+    for (let i = 0; i < 42; i++) {
+      await x.push();
+      await sleep(i < 21 ? 1000 : 50);
+    }
+    const got = await x.all(page);
+    t.diagnostic(`${await page.evaluate("encke.transport")} in the end, ${await page.evaluate("encke.counters.connects")} connections, states ${got.states.length}`);
+    assert.notEqual(await page.evaluate("encke.transport"), "ws");
+  });
+
+  test("ten tabs, one connection; the one that leads is closed", async t => {
+    const x = await setup(t), token = makeToken("ten", 600);
+    const pages = await Promise.all(Array.from({ length: 10 }, () => x.page({ token })));
+    await Promise.all(pages.map(x.open));
+    assert.equal(await connections("ten"), 1);
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 10; i++) await x.push();
+      const leads = await Promise.all(pages.map(p => p.evaluate("!!encke._link")));
+      assert.equal(leads.filter(Boolean).length, 1);
+      const [leader] = pages.splice(leads.indexOf(true), 1);
+      const pushing = (async () => { for (let i = 0; i < 50; i++) await x.push(); })();
+      await leader.close();
+      await pushing;
+      await Promise.all(pages.map(p => x.all(p)));
+      assert.equal(await connections("ten"), 1);
+    }
+    const late = await x.page({ token }), first = x.n + 1;
+    await x.open(late);
+    await x.push();
+    await x.all(late, first);
+    await server.post("/users/ten", "to all tabs", { "Encke-Mailbox": "always" });
+    await Promise.all([...pages, late].map(p => p.waitForFunction("got.letters.length === 1")));
+    const other = await x.page({ token: makeToken("eleven", 600) });
+    await x.open(other);
+    assert.deepEqual([await connections("ten"), await connections("eleven")], [1, 1]);
+    assert.equal((await other.evaluate("got.letters")).length, 0);
+    assert.deepEqual(x.console, []);
+  });
+
+  test("a page that reloads, and one that is put aside and comes back", async t => {
+    const x = await setup(t), pages = await Promise.all([1, 2].map(() => x.page()));
+    await Promise.all(pages.map(x.open));
+    await x.push();
+    await pages[0].reload();
+    await x.push();
+    await x.all(pages[1]);
+    const show = type => pages[1].evaluate(type => dispatchEvent(new PageTransitionEvent(type, { persisted: true })), type);
+    await show("pagehide");
+    assert.equal(await pages[1].evaluate("encke.state"), "connecting");
+    for (let i = 0; i < 5; i++) await x.push();
+    await show("pageshow");
+    await x.all(pages[1]);
+    assert.deepEqual(x.console, []);
+  });
+
+  for (const transport of ["ws", "sse", "longpoll"]) {
+    test(`${transport}: frozen and woken, offline and online`, async t => {
+      const x = await setup(t), page = await x.page({ transports: [transport], backoff: 200, wait: 5 });
+      await x.open(page);
+      await x.push();
+      await x.all(page);
+      const cdp = await x.context.newCDPSession(page);
+      await cdp.send("Page.setWebLifecycleState", { state: "frozen" });
+      for (let i = 0; i < 5; i++) await x.push();
+      await sleep(300);
+      await cdp.send("Page.setWebLifecycleState", { state: "active" });
+      await x.all(page);
+      await cdp.send("Network.enable");
+      await cdp.send("Network.emulateNetworkConditions", { offline: true, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+      x.proxy.sockets.forEach(s => s.destroy()); // what is emulated does not end WebSockets
+      await until("it knows", () => page.evaluate("encke.state === 'offline'"), 20000);
+      for (let i = 0; i < 5; i++) await x.push();
+      await cdp.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+      await x.open(page);
+      await x.all(page);
+      assert.deepEqual(x.console.filter(text => !/net::ERR_|WebSocket connection to .* failed/.test(text)), []); // the browser's own, while offline
+    });
+  }
+
+  for (const transport of ["ws", "sse", "stream", "longpoll", "poll"]) {
+    test(`${transport}: tokens of 8 s, refreshed`, async t => {
+      let made = 0;
+      const user = "fresh-" + transport;
+      const x = await setup(t, { proxy: { token: () => (made++, makeToken(user, 8)) } });
+      const page = await x.page({ transports: [transport], interval: 500, token: "callback" });
+      await x.open(page);
+      for (let i = 0; i < 26; i++) {
+        await x.push();
+        await sleep(500);
+      }
+      await x.all(page);
+      assert.ok(made >= 3 && made <= 5, `${made} tokens`);
+      assert.equal(await page.evaluate("encke.user"), user);
+      if (transport === "ws") assert.equal(x.proxy.hits.filter(h => h === "upgrade").length, 1);
+      assert.deepEqual(x.console.filter(text => !/401/.test(text)), []);
+      if (transport === "ws") assert.deepEqual(x.console, []);
+    });
+  }
+});
