@@ -128,6 +128,21 @@ describe("Chromium", { concurrency: 4 }, () => {
     assert.deepEqual(x.console, []);
   });
 
+  test("a page of another host: nothing is asked about before", async t => {
+    const x = await setup(t), other = await startProxy(server);
+    t.after(other.stop);
+    for (const transport of LADDER) {
+      const page = await x.page({ transports: [transport], url: other.url, token: makeToken("abroad", 600), interval: 200 });
+      await x.open(page);
+      const first = x.n + 1;
+      for (let i = 0; i < 5; i++) await x.push();
+      await x.all(page, first);
+      await page.close();
+    }
+    assert.ok(other.hits.includes("/sse") && !other.hits.includes("OPTIONS"), other.hits.join());
+    assert.deepEqual(x.console, []);
+  });
+
   for (const transport of ["ws", "sse", "longpoll"]) {
     test(`${transport}: frozen and woken, offline and online`, async t => {
       const x = await setup(t), page = await x.page({ transports: [transport], backoff: 200, wait: 5 });

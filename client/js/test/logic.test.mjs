@@ -97,6 +97,18 @@ test("a transport that is cut again and again gives way to the next", async () =
   assert.deepEqual(got.gaps, []);
 });
 
+test("a transport that has worked and does no more gives way, at the second failure", async () => {
+  const w = world(), tab = solo(w);
+  tab.encke.subscribe("a");
+  await w.ready(tab);
+  await w.clock.run(60000);
+  w.net.blocked.add("ws");
+  w.server.requests = [];
+  w.net.cutAll();
+  await w.clock.until("it changes", () => tab.encke.transport === "sse");
+  assert.equal(w.server.requests.filter(r => r === "ws").length, 2);
+});
+
 test("a server that restarts does not push clients down the ladder", async () => {
   const w = world(), tab = solo(w);
   tab.encke.subscribe("a");
@@ -143,6 +155,20 @@ test("back-off: full jitter, up to 30 s, at once when the page is seen or the ne
       assert.equal(waits.length, before + 1, event);
     }
   }
+});
+
+test("back-off begins anew after a connection that lasted", async () => {
+  const w = world({ random: () => 0.99 }), tab = solo(w);
+  tab.encke.subscribe("a");
+  await w.ready(tab);
+  w.server.stop();
+  await w.clock.run(100000);
+  w.server.boot();
+  await w.ready(tab);
+  await w.clock.run(4000);
+  w.net.cutAll();
+  await w.clock.run(1200);
+  assert.equal(tab.encke.state, "open");
 });
 
 test("offline: no tries until the browser is online, but now and then", async () => {
@@ -510,6 +536,44 @@ test("sharing: publishing, letters and errors go through the leader; two users n
   alone.encke.subscribe("chat");
   await w.ready(alone);
   assert.equal(w.leaders().length, 3);
+});
+
+test("sharing: channels, letters and events with several subscriptions and tabs", async () => {
+  const w = world(), ada = token("ada", 4e9), options = { token: ada, transports: ["stream"], ack: "manual" };
+  const tabs = Array.from({ length: 6 }, () => w.open(options));
+  tabs.forEach((t, i) => t.encke.subscribe("c" + i));
+  await w.ready(...tabs);
+  await w.clock.run(300);
+  const followed = () => [...w.server.conns].map(c => [...c.channels].sort().join()).join(";");
+  assert.equal(followed(), "c0,c1,c2,c3,c4,c5,user:ada");
+  const [leader] = w.leaders();
+  w.server.requests = [];
+  leader.encke.close();
+  await w.ready(...tabs.filter(t => t !== leader));
+  await w.clock.run(300);
+  const rest = tabs.filter(t => t !== leader);
+  assert.equal(followed(), tabs.map((t, i) => t === leader ? "" : "c" + i + ",").join("") + "user:ada");
+  assert.deepEqual(w.server.requests, ["stream"], "the others had said what they want before it began");
+  rest.find(t => !t.encke._link).encke.close();
+  await w.clock.run(300);
+  assert.equal(followed().split(",").length, 5);
+
+  const got = [], told = [], tab = rest.find(t => t.alive && t.encke.state === "open");
+  tab.encke.on("letter", l => { got.push(l); });
+  tab.encke.on("message", m => told.push(m.data));
+  tab.encke.subscribe("x", m => m);
+  tab.encke.subscribe("x", m => m);
+  await w.clock.run(300);
+  w.server.publish("x", 1);
+  ["one", "two"].forEach(l => w.server.send("ada", l));
+  await w.clock.run(300);
+  assert.deepEqual([told, got.map(l => l.data), tab.encke.counters.messages, tab.encke.counters.letters], [[1], ["one", "two"], 1, 2]);
+  await Promise.all([got[0].ack(), w.clock.run(300)]);
+  const late = w.open(options), letters = [];
+  late.encke.on("letter", l => { letters.push(l.data); });
+  await w.ready(late);
+  await w.clock.run(300);
+  assert.deepEqual(letters, ["two"]);
 });
 
 test("sharing: a frozen leader is replaced, and is a follower when it wakes", async () => {

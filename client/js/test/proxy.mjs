@@ -11,7 +11,7 @@ const files = {
     window.open_ = (options = {}) => {
       const got = window.got = { messages: [], gaps: [], states: [], errors: [], letters: [] };
       const token = options.token;
-      const encke = window.encke = new Encke("/", { ...options, ...token === "callback" && { token: async () => (await fetch("/token")).text() } });
+      const encke = window.encke = new Encke(options.url ?? "/", { ...options, ...token === "callback" && { token: async () => (await fetch("/token")).text() } });
       for (const type of ["message", "gap", "error", "state", "letter"]) encke.on(type, x => { got[type + "s"].push(type === "error" ? x.code : type === "state" ? x : { at: x.position, data: x.data, reason: x.reason }); });
       window.sub = encke.subscribe(options.channel ?? "a");
     };
@@ -29,7 +29,7 @@ export async function startProxy(server, more = {}) {
   };
   const web = http.createServer((req, res) => {
     const path = new URL(req.url, "http://x").pathname;
-    proxy.hits.push(path);
+    proxy.hits.push(req.method === "OPTIONS" ? "OPTIONS" : path);
     if (path === "/encke.js") return res.writeHead(200, { "Content-Type": "text/javascript" }).end(readFileSync(new URL("../encke.js", import.meta.url)));
     if (path === "/token") return res.end(proxy.token());
     if (files[path]) return res.writeHead(200, { "Content-Type": files[path][0] }).end(files[path][1]);
