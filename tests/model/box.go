@@ -180,16 +180,6 @@ func (b *Box) Order(upTo uint64, only []uint64) *acking {
 	return a
 }
 
-// byNumber returns which letter has a number that was seen, 0 for none.
-func (b *Box) byNumber(mail uint64) uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if x := b.byMail[mail]; x != nil {
-		return x.n
-	}
-	return 0
-}
-
 // Done notes that an acknowledgement was answered; n is how many letters it took out, -1 when that was not said.
 func (b *Box) Done(a *acking, n int) error {
 	b.mu.Lock()

@@ -3,8 +3,10 @@ package model
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -33,6 +35,11 @@ func newLane(name, upstream string, rng *rand.Rand) (*lane, error) {
 func (l *lane) live(stop <-chan struct{}) error {
 	for {
 		p, err := l.era()
+		for end := time.Now().Add(liveness); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); p, err = l.era() {
+			if pause(stop, 100*time.Millisecond) { // between two eras anybody on this machine may have taken it
+				return nil
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -227,9 +227,7 @@ func (l *link) ackArgument() string {
 		return ""
 	}
 	l.acking = a
-	if x := l.s.box.byNumber(a.upTo); x > l.s.post.lastN {
-		l.s.post.last, l.s.post.lastN = a.upTo, x
-	}
+	l.s.post.last = max(l.s.post.last, a.upTo) // lastN stays: another process may have put that letter again, under a higher number
 	return fmt.Sprint("&ack=", a.upTo)
 }
 
