@@ -141,7 +141,7 @@ func (r *reactor) commandSubscribe(c netloop.ID, cl *client, cmd *command) {
 	switch {
 	case err != nil:
 		r.replyError(c, cl, cmd.ID, err)
-	case r.hooksOf(name)&hookSubscribe != 0:
+	case r.hooksOf(name)&hookSubscribe != 0 && (r.claims == nil || !r.claims.Owns(name)):
 		id := append(json.RawMessage(nil), cmd.ID...)
 		q := webhook.Question{Hook: webhook.HookSubscribe, Transport: "ws", Channel: string(name)}
 		r.hookCommand(c, cl, cmd, q, func(*asked) *codes.Error {

@@ -213,6 +213,13 @@ func TestHookQuestions(t *testing.T) {
 	if n, _ := s.asked(); n != 6 {
 		t.Errorf("%d were asked", n)
 	}
+	r, _ = asking(t, s, "subscribe,publish", func(c *edge.Config) { c.Anonymous = []string{"*"} }) // about all but the server's and the user's own
+	p = newWS(t, r.public, "/ws?"+ticket)
+	p.text()
+	command(`"unsubscribe":{"channel":"user:42"}`)
+	command(`"subscribe":{"channel":"user:42"}`)
+	command(`"subscribe":{"channel":"$stats"}`)
+	command(`"subscribe":{"channel":"news"}`, `{"hook":"subscribe","user":"42","address":"127.0.0.1","transport":"ws","channel":"news"}`)
 }
 
 // TestHookData: the site's backend puts other data in place of a client's, which has to be what a message has to be.
@@ -551,7 +558,7 @@ func TestHookOfRefresh(t *testing.T) {
 		{"refused", 403, time.Hour, nil, "forbidden"},
 		{"no answer", 500, time.Hour, nil, "hook_failed"},
 		{"revoked meanwhile", 204, time.Hour, func(t *testing.T, r *rig, _ string) { r.ask(t, "POST", "/tokens/revoke", `{"user":"42"}`) }, "token_revoked"},
-		{"over meanwhile", 204, time.Second, func(t *testing.T, r *rig, ticket string) {
+		{"over meanwhile", 204, 2500 * time.Millisecond, func(t *testing.T, r *rig, ticket string) {
 			waitFor(t, "the token to be over", func() bool { got, _ := statusOf(t, r, "/presence?channel=a&token="+ticket); return got == 401 })
 			over := time.Now()
 			waitFor(t, "the loops to know the time", func() bool { return time.Since(over) > 250*time.Millisecond })
@@ -684,7 +691,7 @@ func TestHookMeanwhile(t *testing.T) {
 				t.Fatal(text)
 			}
 		}, "token_revoked", "", 4112},
-		{"over", 1100 * time.Millisecond, func(t *testing.T, r *rig, p *wsPeer) {
+		{"over", 2500 * time.Millisecond, func(t *testing.T, r *rig, p *wsPeer) {
 			waitFor(t, "the token to be over", func() bool { return r.Stats().Connections["ws"] == 0 })
 		}, "token_expired", "", 4109},
 		{"disconnected", time.Hour, func(t *testing.T, r *rig, p *wsPeer) { r.ask(t, "DELETE", "/users/42/connections", "") }, "", "", 4110},
@@ -819,29 +826,32 @@ func TestHookOfPolls(t *testing.T) {
 	for _, c := range []struct {
 		name, query, address string
 		asked                int
+		lines                []string
 	}{
-		{"the first", "a" + of("42"), "", 1},
-		{"with more channels", "a,b" + of("42"), "", 1},
-		{"in another order", "b,a" + of("42"), "", 1},
-		{"of somebody else", "a" + of("7"), "", 1},
-		{"of nobody", "a", "", 1},
-		{"of one who is called as an address", "a" + of("@127.0.0.1"), "", 1},
-		{"from elsewhere", "a" + of("42"), "127.0.0.2", 1},
-		{"of nobody from elsewhere", "a", "127.0.0.2", 1},
-		{"the same again", "a" + of("42"), "", 0},
-		{"the same with another position", "a&since=0" + of("42"), "", 0},
-		{"that is refused", "refused" + of("9"), "", 12},
+		{"the first", "a" + of("42"), "", 1, nil},
+		{"with more channels", "a,b" + of("42"), "", 1, nil},
+		{"in another order", "b,a" + of("42"), "", 1, nil},
+		{"of somebody else", "a" + of("7"), "", 1, nil},
+		{"of nobody", "a", "", 1, nil},
+		{"of one who is called as an address", "a" + of("@127.0.0.1"), "", 1, nil},
+		{"from elsewhere", "a" + of("42"), "127.0.0.2", 1, nil},
+		{"of nobody from elsewhere", "a", "127.0.0.2", 1, nil},
+		{"the same again", "a" + of("42"), "", 0, nil},
+		{"the same with another position", "a&since=0" + of("42"), "", 0, nil},
+		{"that is refused", "refused" + of("9"), "", 6, nil},
+		{"of one who has no channel of its own in it", "c" + of("42"), "", 1, []string{"Sec-WebSocket-Protocol: encke.raw"}},
+		{"of another", "c" + of("7"), "", 1, []string{"Sec-WebSocket-Protocol: encke.raw"}},
 	} {
 		before, _ := s.asked()
 		p := newPeer(t, r.public)
-		for i := range 12 {
+		for i := range 6 {
 			if i%3 != 2 { // not always on the same connection, so not always on the same loop
 				if p = newPeer(t, r.public); c.address != "" {
 					p.Conn = dialFrom(t, c.address, r.public)
 					p.r.Reset(p.Conn)
 				}
 			}
-			p.get("/poll?wait=" + []string{"0", "0", "0", "1ms"}[i%4] + "&channels=" + c.query)
+			p.get("/poll?wait="+[]string{"0", "0", "0", "1ms"}[i%4]+"&channels="+c.query, c.lines...)
 			if res, text := p.answer(); res.StatusCode != map[bool]int{true: 403, false: 200}[c.asked > 1] {
 				t.Errorf("%s: %s %s", c.name, res.Status, text)
 			}
