@@ -24,6 +24,10 @@ func (r *reactor) serveBackend(q *request) {
 		return
 	}
 	switch path := string(q.path); {
+	case path == "/" || path == "/console":
+		r.only(q, "GET, HEAD, OPTIONS", r.serveConsole)
+	case path == "/sse":
+		r.only(q, "GET, HEAD, OPTIONS", r.serveWatch)
 	case path == "/publish":
 		r.only(q, "POST, OPTIONS", r.servePublish)
 	case path == "/stats":

@@ -50,6 +50,15 @@ type client struct {
 	beat      uint32 // second of the last heartbeat, since the reactor began
 }
 
+// counted is the transport that a connection is counted under. Those of the backend listener are no clients: what the console reads
+// must not look like a visitor.
+func (cl *client) counted() transport {
+	if cl.flags&onBackend != 0 {
+		return overHTTP
+	}
+	return cl.transport
+}
+
 const clientChunk = 4096
 
 // clients is the slab of client records, in chunks that never move.

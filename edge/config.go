@@ -25,6 +25,7 @@ type Config struct {
 	Anonymous      []string     // channels that clients without a token may read: names, or a prefix and "*"
 	Page           []byte       // what GET / answers; nil: nothing
 	Script         []byte       // the JavaScript client, what GET /encke.js answers; nil: nothing
+	Console        []byte       // the console's page, what GET / of the backend listener answers; nil: nothing
 	Echo           bool         // serve /echo
 	SharePort      bool         // other processes may listen on the same ports
 

@@ -99,14 +99,19 @@ func (r *reactor) join(c netloop.ID, cl *client, name []byte, from channel.From,
 		r.goLive(c, cl, e, joined.Head)
 	}
 	r.addChannel(c, cl, e)
-	r.present(c, e)
+	if cl.flags&onBackend == 0 {
+		r.present(c, e)
+	}
 	return joined, e
 }
 
 // leave unsubscribes c. atOnce says that it is not to be waited for its coming back.
 func (r *reactor) leave(c netloop.ID, e *entry, atOnce bool) {
-	r.absent(c, e, atOnce)
-	if !r.dropLag(c, r.clients.at(c), e) {
+	cl := r.clients.at(c)
+	if cl.flags&onBackend == 0 {
+		r.absent(c, e, atOnce)
+	}
+	if !r.dropLag(c, cl, e) {
 		e.subs.Remove(uint32(c))
 		for _, w := range e.walks {
 			w.left.Remove(uint32(c))

@@ -151,3 +151,6 @@ func (s *Server) Tables() map[string]int {
 	}
 	return all
 }
+
+// Watched says whether the console is being told anything.
+func (s *Server) Watched() bool { return s.console.watched() }

@@ -3,6 +3,7 @@ package edge
 import (
 	"sync/atomic"
 
+	"encke/channel"
 	"encke/codes"
 )
 
@@ -40,6 +41,18 @@ func (f *figures) delivered(loop, n int) {
 	if n > 0 {
 		f.perLoop[loop].delivered.Add(uint64(n))
 	}
+}
+
+func (f *figures) refusedByCode() map[string]uint64 {
+	return byCode(func(c codes.Code) uint64 { return f.refused[c].Load() })
+}
+
+func (f *figures) skippedByPolicy() map[string]uint64 {
+	m := map[string]uint64{}
+	for i := range f.skipped {
+		m[channel.Slow(i).String()] = f.skipped[i].Load()
+	}
+	return m
 }
 
 // byCode collects counts by the codes' names, leaving out zeros.

@@ -19,7 +19,7 @@ const (
 	ScopePublish Scope = 1 << iota // pushes
 	ScopeRead                      // states, histories, users
 	ScopeManage                    // forgetting histories, ending connections
-	ScopeStats                     // figures
+	ScopeStats                     // figures, those of $console too
 	allScopes    = ScopePublish | ScopeRead | ScopeManage | ScopeStats
 )
 
@@ -58,11 +58,13 @@ func ParseBackendKey(line string) (k BackendKey, err error) {
 	return k, nil
 }
 
-// scope says what a request of the backend listener needs; 0 is nothing.
+// scope says what a request of the backend listener needs, all of it; 0 is nothing.
 func scope(q *request) Scope {
 	path, method := string(q.path), string(q.Header.Method())
 	switch {
 	case path == "/healthz" || path == "/readyz" || method == "OPTIONS":
+		return 0
+	case path == "/" || path == "/console": // the page asks for the key
 		return 0
 	case path == "/stats" || path == "/metrics":
 		return ScopeStats
@@ -70,6 +72,10 @@ func scope(q *request) Scope {
 		return ScopeManage
 	case method == "POST" && path != "/users":
 		return ScopePublish
+	case path == "/sse":
+		return watchScope(q)
+	case strings.HasPrefix(path, "/channels/"):
+		return channelScope(path)
 	}
 	return ScopeRead
 }
@@ -93,7 +99,7 @@ func (r *reactor) allowed(q *request) bool {
 		r.server.logRefusal(r.address(q.c), codes.BadKey, fmt.Errorf("%s %s with a key that is none, or without one", q.Header.Method(), q.path))
 		r.failWith(q, codes.New(codes.BadKey, ""), longpoll.ErrorOptions{})
 		return false
-	case scopes&need == 0:
+	case scopes&need != need:
 		r.server.logRefusal(r.address(q.c), codes.Forbidden, fmt.Errorf("%s %s with a key that is not for that", q.Header.Method(), q.path))
 		r.fail(q, codes.New(codes.Forbidden, "this key is not for that"))
 		return false

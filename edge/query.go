@@ -42,7 +42,23 @@ func unescape(s []byte, plus bool) ([]byte, bool) {
 // parseChannels reads the channels of a request into r.names and where to begin in each into r.froms. atLeast is 1 where
 // a request without channels makes no sense.
 func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
-	r.names, r.froms = r.names[:0], r.froms[:0]
+	if err := r.nameChannels(q); err != nil {
+		return err
+	}
+	most := r.server.config.MaxChannels
+	own := r.addOwn(q)
+	if own {
+		most++
+	}
+	if err := r.checkNames(atLeast, most); err != nil {
+		return err
+	}
+	return r.parseFroms(q, own)
+}
+
+// nameChannels reads the channels of a request into r.names. They are not checked.
+func (r *reactor) nameChannels(q *request) *codes.Error {
+	r.names = r.names[:0]
 	list, _ := arg(q.query, "channels")
 	for len(list) > 0 {
 		var item []byte
@@ -60,14 +76,11 @@ func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
 		}
 		r.names = append(r.names, name)
 	}
-	most := r.server.config.MaxChannels
-	own := r.addOwn(q)
-	if own {
-		most++
-	}
-	if err := r.checkNames(atLeast, most); err != nil {
-		return err
-	}
+	return nil
+}
+
+// parseFroms reads where to begin in each of r.names into r.froms; own says that the last of them was added to those of the request.
+func (r *reactor) parseFroms(q *request, own bool) *codes.Error {
 	since, _ := arg(q.query, "since")
 	since, ok := unescape(since, true)
 	if last := q.Header.Peek("Last-Event-ID"); len(last) > 0 {
@@ -80,7 +93,7 @@ func (r *reactor) parseChannels(q *request, atLeast int) *codes.Error {
 		since = append(append([]byte(nil), since...), ',')
 	}
 	var err *codes.Error
-	r.froms, err = channel.ParseSince(r.froms, since, len(r.names))
+	r.froms, err = channel.ParseSince(r.froms[:0], since, len(r.names))
 	return err
 }
 

@@ -314,7 +314,7 @@ func (r *reactor) Closed(c netloop.ID, why netloop.Reason) {
 	delete(r.proxied, c)
 	r.forgetUser(c)
 	r.forgetHooks(c)
-	r.server.figures.transport(cl.transport, -1)
+	r.server.figures.transport(cl.counted(), -1)
 	if cl.flags&isPartial != 0 {
 		delete(r.progress, c)
 	}
@@ -343,9 +343,9 @@ func (r *reactor) clock(cl *client) *longpoll.Clock {
 
 // become changes the transport.
 func (r *reactor) become(cl *client, t transport) {
-	r.server.figures.transport(cl.transport, -1)
-	r.server.figures.transport(t, 1)
+	r.server.figures.transport(cl.counted(), -1)
 	cl.transport = t
+	r.server.figures.transport(cl.counted(), 1)
 }
 
 // Mail implements netloop.Handler. It takes publications; everything else may join channels, which has to look into the mailbox, and so

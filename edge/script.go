@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -22,15 +21,8 @@ func newScript(source []byte) *script {
 	if len(source) == 0 {
 		return nil
 	}
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	_, _ = z.Write(source) // a buffer takes all
-	_ = z.Close()
 	short, long := sha256.Sum256(source), sha512.Sum384(source)
-	return &script{plain: source, packed: b.Bytes(), tag: hex.EncodeToString(short[:8]),
+	return &script{plain: source, packed: packed(source), tag: hex.EncodeToString(short[:8]),
 		integrity: "sha384-" + base64.StdEncoding.EncodeToString(long[:])}
 }
 

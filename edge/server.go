@@ -45,7 +45,9 @@ type Server struct {
 	refusals   refusals
 	users      *users
 	presence   *presence.Book
-	script     *script // nil: none is served
+	script     *script      // nil: none is served
+	page       *consolePage // nil: none is served
+	console    *console
 	mailboxes  *mailbox.Boxes
 	occupancy  *occupancy      // nil: nobody is told
 	sender     *webhook.Sender // nil: nobody is told
@@ -95,6 +97,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	if err != nil {
 		return nil, err
 	}
+	rules, policies = append([]channel.Rule{consoleRule}, rules...), append([]policy{consolePolicy}, policies...)
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
 		due: make(chan int64, 1), over: make(chan struct{}), swept: make(chan struct{}), refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
@@ -105,6 +108,8 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	})
 	s.presence = newPresence(s)
 	s.script = newScript(config.Script)
+	s.page = newConsolePage(config.Console)
+	s.console = newConsole(s)
 	s.mailboxes = newMailboxes(&s.config)
 	s.users.wake = func(loop int, w *woken) { s.engine.Loops()[loop].Post(netloop.Mail{Kind: mailWoken, Val: w}) }
 	if err = s.openSite(); err != nil {
@@ -187,6 +192,7 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 func (s *Server) stop(ctx context.Context) error {
+	s.console.close()
 	s.returnWithin.Store(s.returnWindow().Milliseconds())
 	for _, l := range s.engine.Loops() {
 		l.Post(netloop.Mail{Kind: mailDrain})

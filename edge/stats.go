@@ -99,15 +99,11 @@ func (s *Server) Stats() Stats {
 		Messages: StatsMessages{Published: totals.Published, Repeated: totals.Repeated, Forgotten: totals.IDsForgotten, Replayed: f.replayed.Load(), Gaps: f.gaps.Load(),
 			Commands: f.commands.Load(), Requests: f.requests.Load(), Stalls: f.stalls.Load(), Shed: f.shed.Load(),
 			Inconsistent: f.inconsistent.Load(), ByClients: f.published.Load()},
-		Dropped: map[string]uint64{"length": totals.EvictedLength, "age": totals.EvictedAge,
-			"memory": totals.EvictedMemory, "deleted": totals.Deleted},
-		Users: s.statsUsers(), Site: s.statsSite(),
-		Skipped: map[string]uint64{},
-		Refused: byCode(func(c codes.Code) uint64 { return f.refused[c].Load() }),
+		Dropped: dropped(&totals),
+		Users:   s.statsUsers(), Site: s.statsSite(),
+		Skipped: f.skippedByPolicy(),
+		Refused: f.refusedByCode(),
 		Bytes:   StatsBytes{Published: f.bytesPublished.Load()},
-	}
-	for i := range f.skipped {
-		out.Skipped[channel.Slow(i).String()] = f.skipped[i].Load()
 	}
 	for t := range numTransports {
 		out.Connections[transportNames[t]] = f.connections[t].Load()
@@ -127,6 +123,11 @@ func (s *Server) Stats() Stats {
 	out.Memory.Used, out.Memory.Budget = s.budget.used.Load(), s.budget.total
 	out.Memory.Output, out.Memory.Input = s.heldOutput(), s.heldInput()
 	return out
+}
+
+// dropped counts publications that history lost, by why.
+func dropped(t *channel.Totals) map[string]uint64 {
+	return map[string]uint64{"length": t.EvictedLength, "age": t.EvictedAge, "memory": t.EvictedMemory, "deleted": t.Deleted}
 }
 
 // ended counts connections by why they ended.

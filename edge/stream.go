@@ -33,23 +33,30 @@ func (r *reactor) serveEndless(q *request, t transport, typ string, extra []byte
 		r.fail(q, err)
 		return
 	}
+	if !r.beginEndless(q, t, typ, extra) {
+		return
+	}
+	r.becomeUser(q.c, r.claims, true)
+	r.joinAll(q.c, q.cl)
+	r.giveLetters(q.c, q.cl)
+}
+
+// beginEndless sends the head of an endless answer. It says false where that is all, as HEAD asked for.
+func (r *reactor) beginEndless(q *request, t transport, typ string, extra []byte) bool {
 	chunked := q.Header.IsHTTP11()
 	r.scratch = longpoll.AppendStreamHead(r.scratch[:0], r.clock(q.cl), typ, chunked, extra)
 	r.loop.Send(q.c, r.scratch)
 	if q.head {
 		q.keep = false // there is no telling how long the body would be
-		return
+		return false
 	}
-	cl := q.cl
-	r.become(cl, t)
-	r.becomeUser(q.c, r.claims, true)
+	r.become(q.cl, t)
 	r.loop.StopTimer(q.c)
-	cl.beat = r.seconds
+	q.cl.beat = r.seconds
 	if chunked {
-		cl.flags |= isChunked
+		q.cl.flags |= isChunked
 	}
-	r.joinAll(q.c, cl)
-	r.giveLetters(q.c, cl)
+	return true
 }
 
 // owed is what a connection has missed of one of its channels.

@@ -114,6 +114,18 @@ func (l *Loop) EachWaiting(f func(c ID, waiting int)) {
 	}
 }
 
+// SomeWaiting calls f for at most n of the connections for which output waits, other ones each time, with Waiting, and returns how many
+// there are. f must end none.
+func (l *Loop) SomeWaiting(n int, f func(c ID, waiting int)) (all int) {
+	for c := range l.outputs { // which begins anywhere (Go specification, "For statements with range clause")
+		if n--; n < 0 {
+			break
+		}
+		f(c, l.Waiting(c))
+	}
+	return len(l.outputs)
+}
+
 // EachUntaken calls f for every connection of which input waits to be taken, with the memory that it takes. f may end any
 // connection.
 func (l *Loop) EachUntaken(f func(c ID, size int)) {

@@ -94,6 +94,7 @@ func descriptors() int {
 func greet(public, backend netip.AddrPort, c settings) {
 	fmt.Printf("clients: http://%s/   backend: http://%s/   (%d loops, %d connections, %s of memory)\n",
 		shown(public), shown(backend), c.Loops, c.MaxConnections, units.BytesSize(float64(c.Memory)))
+	fmt.Printf("console: http://%s/\n", shown(backend))
 	switch {
 	case c.dev:
 		fmt.Println("--dev: anybody who reaches the public address may read every channel")

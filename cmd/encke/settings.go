@@ -39,6 +39,7 @@ type settings struct {
 // parseServe reads the settings of `encke serve`.
 func parseServe(args []string) (s settings, err error) {
 	s.Config = edge.Defaults()
+	s.Console = page.Console
 	s.Loops = min(runtime.GOMAXPROCS(0), 64)
 	s.MaxConnections, s.HistoryMemory, s.IDMemory, s.MailboxMemory = 0, 0, 0, 0
 	s.Memory = doctor.Here().MemoryTotal() / 4 * 3
