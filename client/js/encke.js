@@ -396,7 +396,7 @@ class Subscription extends Emitter {
 
 	_from(position) {
 		if (!this.since) this.since = position;
-		else if (!(ahead(position, this.since) <= 0)) this._heal();
+		else if (position !== this.since) this._heal();
 	}
 
 	_take(m) {

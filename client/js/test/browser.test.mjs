@@ -52,7 +52,7 @@ async function setup(t, more = {}) {
 
 const connections = async (user) => (await (await fetch(`${server.backend}/users/${user}`)).json()).connections;
 
-describe("Chromium", { concurrency: 4 }, () => {
+describe("Chromium", { concurrency: 5 }, () => {
   for (let n = 0; n < LADDER.length; n++) {
     test(`${LADDER[n]}, since what is above does not get through`, async t => {
       const x = await setup(t, { proxy: { refuse: n > 0, hold: ["/sse", "/stream"].slice(0, Math.max(0, n - 1)), cutWaiting: n > 3 } });
@@ -155,6 +155,11 @@ describe("Chromium", { concurrency: 4 }, () => {
       await sleep(300);
       await cdp.send("Page.setWebLifecycleState", { state: "active" });
       await x.all(page);
+      await page.evaluate("document.dispatchEvent(new Event('freeze'))"); // headless Chromium does not freeze what it takes for visible
+      for (let i = 0; i < 5; i++) await x.push();
+      await page.evaluate("document.dispatchEvent(new Event('resume'))");
+      await x.all(page);
+      assert.equal(await page.evaluate("encke.counters.connects"), 2, "it lets go of the connection while it is frozen");
       await cdp.send("Network.enable");
       await cdp.send("Network.emulateNetworkConditions", { offline: true, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
       x.proxy.sockets.forEach(s => s.destroy()); // what is emulated does not end WebSockets
@@ -166,6 +171,24 @@ describe("Chromium", { concurrency: 4 }, () => {
       assert.deepEqual(x.console.filter(text => !/net::ERR_|WebSocket connection to .* failed/.test(text)), []); // the browser's own, while offline
     });
   }
+
+  test("sleep, during which the network forgets the connection", async t => {
+    const x = await setup(t), page = await x.page({ timeout: 2000 });
+    await x.open(page);
+    await x.push();
+    await x.all(page);
+    const cdp = await x.context.newCDPSession(page);
+    await cdp.send("Debugger.enable");
+    await cdp.send("Debugger.pause");
+    x.proxy.forget();
+    for (let i = 0; i < 5; i++) await x.push();
+    await sleep(16000);
+    await cdp.send("Debugger.resume");
+    const woken = Date.now();
+    await x.all(page);
+    assert.ok(Date.now() - woken < 8000, "at once, not after the silence of a WebSocket");
+    assert.deepEqual(x.console, []);
+  });
 
   for (const transport of ["ws", "sse", "stream", "longpoll", "poll"]) {
     test(`${transport}: tokens of 8 s, refreshed`, async t => {

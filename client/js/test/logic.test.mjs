@@ -320,6 +320,28 @@ test("random faults, over all transports: each message once and in order, or a g
   t.diagnostic(`${messages} messages, ${gaps} gaps, ${changes} transports blocked on the way`);
 });
 
+test("a subscription from the beginning, or from a position, of a channel that is followed already", async () => {
+  for (const transport of LADDER) {
+    const w = world({ keep: 150 }), tab = solo(w, { transports: [transport], interval: 500 }), now = track(tab.encke.subscribe("a"));
+    const empty = tab.encke.subscribe("empty", undefined, { since: "0" });
+    await w.ready(tab);
+    await w.clock.until("it knows where it is", () => empty.since.includes("."));
+    for (let i = 0; i < 140; i++) w.server.publish("a", i);
+    await w.clock.until("all", () => now.messages.length === 140);
+    const requests = w.server.requests.length;
+    const kept = track(tab.encke.subscribe("a", undefined, { since: "0" })), from = track(tab.encke.subscribe("a", undefined, { since: `${w.server.epoch}.100` }));
+    await w.clock.run(400);
+    assert.deepEqual([kept.messages.length, from.messages.length], [140, 40], transport); // without a new message
+    if (transport === "ws") assert.equal(w.server.requests.slice(requests).join(), "poll,poll,poll,poll"); // of 50 each
+    w.server.publish("a", "new");
+    await w.clock.until("the next", () => [now, kept, from].every(t => t.messages.at(-1)?.data === "new"));
+    const forged = tab.encke.subscribe("a", undefined, { since: `${w.server.epoch}.900` }), gaps = track(forged);
+    const nonsense = tab.encke.subscribe("a", undefined, { since: "zz.3" }), other = track(nonsense);
+    await w.clock.until("their gaps", () => gaps.gaps[0]?.reason === "unknown" && other.gaps[0]?.reason === "epoch");
+    tab.encke.close();
+  }
+});
+
 test("tokens: refreshed before they are over; a refused one is asked for again at once", async () => {
   for (const transport of LADDER) {
     const w = world(), asked = [];

@@ -27,6 +27,13 @@ export async function startProxy(server, more = {}) {
     }
     if (proxy.cut) setTimeout(() => sockets.forEach(s => s.destroy()), proxy.cut);
   };
+  const ups = new Set();
+  // forget drops what WebSockets have on the server's side, and says nothing to the client.
+  proxy.forget = () => ups.forEach(up => {
+    up.forgotten = true;
+    up.unpipe();
+    up.destroy();
+  });
   const web = http.createServer((req, res) => {
     const path = new URL(req.url, "http://x").pathname;
     proxy.hits.push(req.method === "OPTIONS" ? "OPTIONS" : path);
@@ -56,7 +63,8 @@ export async function startProxy(server, more = {}) {
     });
     last(socket, up);
     socket.on("close", () => up.destroy());
-    up.on("close", () => socket.destroy());
+    up.on("close", () => up.forgotten || socket.destroy());
+    ups.add(up);
   });
   await new Promise(done => web.listen(0, "127.0.0.1", done));
   proxy.url = `http://127.0.0.1:${web.address().port}`;
