@@ -3,6 +3,7 @@ package edge_test
 import (
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -47,13 +48,16 @@ type river struct {
 	r      *rig
 	reader *wsPeer
 	stop   chan struct{}
-	ahead  chan struct{} // a place for each publication that the reader has not taken
+	ahead  chan struct{} // a place for each batch that the reader has not taken
 	over   [2]chan struct{}
 }
 
+// riverBatch is how many publications are pushed at a time to each channel.
+const riverBatch = 10
+
 // flow begins one.
 func flow(t *testing.T, r *rig, names ...string) *river {
-	v := &river{t: t, r: r, reader: newWS(t, r.public, "/ws?channels="+names[0]), stop: make(chan struct{}), ahead: make(chan struct{}, 200),
+	v := &river{t: t, r: r, reader: newWS(t, r.public, "/ws?channels="+names[0]), stop: make(chan struct{}), ahead: make(chan struct{}, 20),
 		over: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
 	v.reader.text()
 	go v.push(names)
@@ -64,14 +68,18 @@ func flow(t *testing.T, r *rig, names ...string) *river {
 // push publishes until stop is closed.
 func (v *river) push(names []string) {
 	defer close(v.over[0])
+	line, _ := json.Marshal(map[string]any{"channels": names, "data": "x"})
+	batch := strings.Repeat(string(line)+"\n", riverBatch)
+	p := newPeer(v.t, v.r.backend)
 	for {
 		select {
 		case <-v.stop:
 			return
 		case v.ahead <- struct{}{}:
 		}
-		for _, name := range names {
-			v.r.PublishNow(name, "x")
+		p.write(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
+		if text := p.want(200); strings.Contains(text, "error") {
+			v.t.Error(text)
 		}
 	}
 }
@@ -88,7 +96,9 @@ func (v *river) read() {
 			v.t.Errorf("the reader got %s after %d", m.data, n-1)
 			return
 		}
-		<-v.ahead
+		if n%riverBatch == 0 {
+			<-v.ahead
+		}
 	}
 }
 
@@ -118,7 +128,7 @@ func TestMailWhileSubscribing(t *testing.T) {
 	for i := range 20 {
 		all.Go(func() {
 			p := newWS(t, r.public, "/ws")
-			for k := range 20 {
+			for k := range 10 {
 				name := fmt.Sprintf("asked:%d:%d", i, k)
 				for _, command := range []string{"subscribe", "unsubscribe"} {
 					p.send(ws.OpText, `{"`+command+`":{"channel":"`+name+`"}}`)
@@ -143,7 +153,7 @@ func TestMailWhileRefreshing(t *testing.T) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			for range 20 {
+			for range 10 {
 				p := newWS(t, r.public, "/ws")
 				p.send(ws.OpText, refreshWith(dear("42")))
 				var got []wire
