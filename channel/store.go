@@ -43,7 +43,7 @@ type Watcher interface {
 // Latent knows of channels that have subscribers although they are not in the store. Its methods are called under the lock of a
 // part of the store and must not call back into it.
 type Latent interface {
-	// Wake is called when a channel is made, before anybody can see it. floor is the offset after which it would go on. It
+	// Wake is called when a channel is made, under its lock and before it can be found. floor is the offset after which it would go on. It
 	// returns after which it does, and how many subscribers it has by loop, who are not latent from now on.
 	Wake(ch *Channel, floor uint64) (head uint64, subscribers []uint32)
 	// Sleep is called when a channel is removed that stood at head; followers are those that Retire was given.
@@ -196,6 +196,8 @@ func (sh *shard) make(name []byte, bucket uint16) *Channel {
 		place:    uint32(len(sh.all)),
 		head:     sh.floor(bucket),
 	}
+	ch.mu.Lock() // a loop may hear of the channel, and leave it, before it has been made
+	defer ch.mu.Unlock()
 	sh.wake(ch)
 	sh.byName[ch.name] = ch
 	sh.all = append(sh.all, ch)

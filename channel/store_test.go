@@ -3,6 +3,7 @@ package channel
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"encke/codes"
 )
@@ -310,5 +311,42 @@ func TestRules(t *testing.T) {
 		if CheckPattern(pattern) != ok {
 			t.Errorf("CheckPattern(%q) is not %v", pattern, ok)
 		}
+	}
+}
+
+// hasty is a Latent whose subscriber leaves as soon as its loop has heard of the channel, which may be before Wake has returned.
+type hasty struct {
+	store *Store
+	left  chan struct{}
+}
+
+func (h *hasty) Wake(ch *Channel, floor uint64) (uint64, []uint32) {
+	go func() {
+		h.store.Unsubscribe(ch, 2, 1) // panics where the subscriber has not been counted
+		close(h.left)
+	}()
+	select {
+	case <-h.left:
+	case <-time.After(50 * time.Millisecond): // it waits for the channel's lock
+	}
+	return floor + 5, []uint32{0, 0, 1}
+}
+
+func (*hasty) Sleep(string, uint64, []uint64) {}
+
+func (*hasty) Latent(_ string, floor uint64) (uint64, int) { return floor, 0 }
+
+// TestWokenAndGone: a loop that has been told of a channel which its connections follow may unsubscribe them before the store has
+// made it.
+func TestWokenAndGone(t *testing.T) {
+	h := &hasty{left: make(chan struct{})}
+	h.store = NewStore(Config{Epoch: 1, Loops: 3, Latent: h})
+	res, err := h.store.Publish([]byte("user:42"), &Message{Data: []byte("x")}, 1)
+	if err != nil || res.Offset != 6 {
+		t.Errorf("%+v %v", res, err)
+	}
+	<-h.left
+	if n := h.store.Subscribers([]byte("user:42")); n != 0 {
+		t.Errorf("%d subscribers are left", n)
 	}
 }
