@@ -54,6 +54,7 @@ func says(status int, body string) func(http.ResponseWriter) {
 
 // TestHookAnswers: what the site's backend answers, and what becomes of it on every transport and for every command.
 func TestHookAnswers(t *testing.T) {
+	t.Parallel()
 	hang := newGate()
 	for _, c := range []struct {
 		name   string
@@ -92,7 +93,7 @@ func TestHookAnswers(t *testing.T) {
 					return
 				}
 				c.answer(w)
-			}, nil, hang)
+			}, nil, map[bool][]*gate{true: {hang}}[c.name == "silence"]...)
 			r, log := asking(t, s, "connect,subscribe,publish", func(cfg *edge.Config) {
 				if c.name == "silence" {
 					cfg.Site.Timeout = 50 * time.Millisecond
@@ -547,6 +548,7 @@ func TestHookMemory(t *testing.T) {
 // TestHookOfRefresh: one who comes without a token is asked about again when it brings its first, which is looked at once more when
 // the answer comes.
 func TestHookOfRefresh(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		status    int
@@ -677,6 +679,7 @@ func TestHookOfOneWhoHasGone(t *testing.T) {
 // TestHookMeanwhile: what a client may do is looked at again when the answer comes: its token is over, has been revoked, or says
 // something else now.
 func TestHookMeanwhile(t *testing.T) {
+	t.Parallel()
 	const publish, subscribe = `{"id":1,"publish":{"channel":"news","data":1}}`, `{"id":2,"subscribe":{"channel":"news"}}`
 	for _, c := range []struct {
 		name      string

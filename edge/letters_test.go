@@ -150,6 +150,7 @@ func come(t *testing.T, r *rig, way, query string) slowPeer {
 // TestLettersOnReturn: messages to a user who is away are given on return, oldest first, on whatever transport asks, each once a
 // connection; again and again until they are acknowledged, and then not any more.
 func TestLettersOnReturn(t *testing.T) {
+	t.Parallel()
 	const grace = 150 * time.Millisecond
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
@@ -494,6 +495,7 @@ func TestLettersToOneWhoIsHere(t *testing.T) {
 // TestLettersInPieces: more letters than are given at once, to readers that do not read for a while, some put before they came and
 // some after; each comes once, in order, and nobody is ended for it.
 func TestLettersInPieces(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name                   string
 		n, size, pending, most int // most is how many bytes a piece has
@@ -651,6 +653,7 @@ func TestPollsDoNotSpin(t *testing.T) {
 
 // TestLetterBounds: by number, bytes, age and their own time; each is counted, and what is new is kept.
 func TestLetterBounds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(*edge.Config)

@@ -162,6 +162,7 @@ func telling(t *testing.T, s *site, change func(*edge.Config)) (*rig, func() str
 // TestWebhooks: who comes and goes and which channels are read, told once each, in order, on whatever transport; nothing of users'
 // own channels and of the server's, nothing of a reload within the grace, and of what the site wants to know only.
 func TestWebhooks(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		wants []string
 	}{
@@ -370,6 +371,7 @@ func TestWebhooksToAReceiverThatFails(t *testing.T) {
 // TestWebhooksAtTheEnd: what could not be told is said in the log, without the address, which may have a key in it; what can be told
 // is.
 func TestWebhooksAtTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		status int
