@@ -2,13 +2,20 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 FUZZTIME ?= 30s
 
-.PHONY: build run test torture lint fuzz bench million benchmarks check
+.PHONY: build run examples test torture lint fuzz bench million benchmarks check
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 run: build
 	bin/encke serve --dev
+
+# five small sites, at http://localhost:8000/, with Encke beside them
+examples: build
+	sh tools/setup.sh
+	sh examples/setup.sh
+	go build -o bin/encke-examples ./examples/serve
+	bin/encke-examples
 
 test:
 	sh tools/setup.sh

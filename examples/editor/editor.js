@@ -1,0 +1,2 @@
+import * as Y from "yjs";
+console.log(new Y.Doc().clientID);
