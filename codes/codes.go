@@ -48,6 +48,7 @@ const (
 	BadTTL
 	BadMailbox
 	BadAck
+	BadMail
 	IDReused
 	Conflict
 
@@ -131,6 +132,7 @@ var table = [numCodes]entry{
 	BadTTL:            {"bad_ttl", 400, 0, "a ttl is a time above 0: seconds, or a number with a unit (30s, 500ms)"},
 	BadMailbox:        {"bad_mailbox", 400, 0, "mailbox is off, away or always, for a message to a user"},
 	BadAck:            {"bad_ack", 400, 4116, "a user acknowledges a letter by its number: all up to mail, or those of only"},
+	BadMail:           {"bad_mail", 400, 0, "mail is the number of the last letter that this client has got, 0 for none"},
 	IDReused:          {"id_reused", 409, 0, "this id was given to another message of this channel"},
 	Conflict:          {"conflict", 412, 0, "the channel is not at the expected position"},
 	BadHandshake:      {"bad_handshake", 400, 0, "this is no WebSocket handshake: Upgrade, Connection or Sec-WebSocket-Key is missing or malformed"},

@@ -124,6 +124,7 @@ func (r *reactor) mail(user string, m *channel.Message) (sent, *codes.Error) {
 type lettered struct {
 	upTo uint64 // number of the last
 	more bool   // there may be others, for when its output has gone
+	told bool   // a poll whose client has said so itself
 }
 
 // givesLetters says whether letters can be given to a connection as it is now.
@@ -141,13 +142,14 @@ func (r *reactor) giveLetters(c netloop.ID, cl *client) {
 	x := r.letters[c]
 	switch {
 	case r.loop.Waiting(c) > 0: // Drained comes back to it
-		r.letters[c] = lettered{x.upTo, true}
+		x.more = true
+		r.letters[c] = x
 		return
 	case room == 0: // the next tick looks again
 		r.starved[c] = struct{}{}
 		return
 	case cl.transport == overPoll:
-		r.pollLetters(c, cl, user)
+		r.pollLetters(c, cl, user, x)
 		return
 	}
 	all, more := r.server.mailboxes.After(user, x.upTo, room, r.now, nil)
@@ -157,7 +159,7 @@ func (r *reactor) giveLetters(c netloop.ID, cl *client) {
 		}
 		return
 	}
-	r.letters[c] = lettered{all[len(all)-1].ID, more}
+	r.letters[c] = lettered{upTo: all[len(all)-1].ID, more: more}
 	r.sendLetters(c, cl, all)
 	if more && r.loop.Waiting(c) == 0 {
 		r.loop.Post(netloop.Mail{To: r.loop.Handle(c), Kind: mailLetter})
@@ -204,11 +206,11 @@ func (r *reactor) sendLetters(c netloop.ID, cl *client, all []*mailbox.Letter) {
 	r.loop.Send(c, out)
 }
 
-// pollLetters answers a parked poll with its user's letters, if there are any that no poll has been given.
-func (r *reactor) pollLetters(c netloop.ID, cl *client, user string) {
+// pollLetters answers a parked poll with its user's letters, if there are any that it, or without mail= any poll, has not been given.
+func (r *reactor) pollLetters(c netloop.ID, cl *client, user string, x lettered) {
 	body := r.beginPoll()
 	empty := len(body)
-	if body = r.appendLetters(body, user, math.MaxInt64); len(body) == empty { // it is a part of the visit that it began in
+	if body = r.appendLetters(body, user, x, math.MaxInt64); len(body) == empty { // it is a part of the visit that it began in
 		return
 	}
 	r.body = append(body, `],"position":"`...)
@@ -216,30 +218,52 @@ func (r *reactor) pollLetters(c netloop.ID, cl *client, user string) {
 	r.unpark(c, cl, r.body)
 }
 
-// appendLetters appends the letters that are to be given to a poll of the user. A visit to the mailbox ends when nobody has polled
-// for grace milliseconds.
-func (r *reactor) appendLetters(body []byte, user string, grace int64) []byte {
-	all, _ := r.server.mailboxes.Poll(user, max(r.room()-len(body), 0), grace, r.now, nil)
+// appendLetters appends the letters that are to be given to a poll of the user: those after the one that its client has, where it has
+// said so, and otherwise those of the visit. A visit to the mailbox ends when nobody has polled without saying so for grace
+// milliseconds.
+func (r *reactor) appendLetters(body []byte, user string, x lettered, grace int64) []byte {
+	var all []*mailbox.Letter
+	if room := max(r.room()-len(body), 0); x.told {
+		all, _ = r.server.mailboxes.After(user, x.upTo, room, r.now, nil)
+	} else {
+		all, _ = r.server.mailboxes.Poll(user, room, grace, r.now, nil)
+	}
 	for _, l := range all {
 		body = append(comma(body), l.Wire...)
+		r.mailed = l.ID
 	}
 	r.server.figures.letters.Add(uint64(len(all)))
 	return body
 }
 
 // greet appends the letters that a poll finds.
-func (r *reactor) greet(body []byte) []byte {
+func (r *reactor) greet(body []byte, x lettered) []byte {
 	if r.claims == nil {
 		return body
 	}
-	return r.appendLetters(body, r.claims.Subject, r.server.config.UserGrace.Milliseconds())
+	return r.appendLetters(body, r.claims.Subject, x, r.server.config.UserGrace.Milliseconds())
 }
 
 // pollOver notes that a poll that was parked is over.
 func (r *reactor) pollOver(c netloop.ID) {
-	if x := r.identities.of(c); x.claims != nil {
+	x, told := r.identities.of(c), len(r.letters) > 0 && r.letters[c].told
+	delete(r.letters, c)
+	if x.claims != nil && !told {
 		r.server.mailboxes.Polled(x.claims.Subject, r.now)
 	}
+}
+
+// parseMail reads which letters the client of a poll has got: mail=17, all up to that one. It is no harm without a token.
+func parseMail(q *request) (lettered, *codes.Error) {
+	text, given := arg(q.query, "mail")
+	if !given {
+		return lettered{}, nil
+	}
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil {
+		return lettered{}, codes.New(codes.BadMail, quoted(text))
+	}
+	return lettered{upTo: n, told: true}, nil
 }
 
 // acknowledge takes what a request of a user acknowledges: ack=17, all letters up to that one.

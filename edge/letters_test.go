@@ -1066,14 +1066,23 @@ func (u *mailUser) visit(t *testing.T, r *rig, rng *rand.Rand) {
 func (u *mailUser) poll(t *testing.T, r *rig, rng *rand.Rand) {
 	p := newPeer(t, r.public)
 	defer p.Close()
+	says, has := rng.IntN(2) == 0, uint64(0)
 	for range rng.IntN(6) {
-		gone := u.acknowledged()
-		p.get(fmt.Sprintf("/poll?wait=%dms&%s", rng.IntN(3)*15, u.ticket))
+		gone, mail := u.acknowledged(), ""
+		if says {
+			mail = fmt.Sprint("&mail=", has)
+		}
+		p.get(fmt.Sprintf("/poll?wait=%dms&%s%s", rng.IntN(3)*15, u.ticket, mail))
 		if rng.IntN(8) == 0 {
 			return
 		}
 		last, only := uint64(0), ""
-		for _, w := range parseWire(t, []byte(p.want(200))).Publications {
+		if says {
+			last = has
+		}
+		answer := parseWire(t, []byte(p.want(200)))
+		has = max(has, answer.Mail)
+		for _, w := range answer.Publications {
 			if w.Mail <= last || gone(w.Mail) {
 				t.Errorf("%s: a poll brought %+v after %d; acknowledged before: %v", u.name, w, last, gone(w.Mail))
 			}

@@ -18,6 +18,10 @@ func (r *reactor) servePoll(q *request) {
 		return
 	}
 	wait, err := parseWait(q)
+	var has lettered
+	if err == nil {
+		has, err = parseMail(q)
+	}
 	if err == nil {
 		err = r.parseChannels(q, 1)
 	}
@@ -31,14 +35,14 @@ func (r *reactor) servePoll(q *request) {
 	case r.room() == 0:
 		r.fail(q, codes.New(codes.Overloaded, "its memory for answers is spent"))
 	case wait == 0 || q.head || r.draining:
-		r.pollNow(q)
+		r.pollNow(q, has)
 	default:
-		r.park(q, wait)
+		r.park(q, has, wait)
 	}
 }
 
-// pollNow answers with what is there, without subscribing.
-func (r *reactor) pollNow(q *request) {
+// pollNow answers with what is there, without subscribing; has are the letters that the client has got.
+func (r *reactor) pollNow(q *request, has lettered) {
 	if r.claims != nil {
 		r.server.users.touch(r.claims.Subject, r.now)
 	}
@@ -58,7 +62,7 @@ func (r *reactor) pollNow(q *request) {
 		r.offsets = append(r.offsets, next)
 	}
 	if !q.head { // which gives nobody anything
-		body = r.greet(body)
+		body = r.greet(body, has)
 	}
 	r.body = r.endPoll(body, r.offsets)
 	r.answerJSON(q, 200, r.body)
@@ -90,9 +94,9 @@ func (r *reactor) appendPollItems(dst []byte, name string, joined *channel.Joine
 	return dst, joined.Next
 }
 
-// beginPoll begins an answer in r.body, in which nothing is missing so far.
+// beginPoll begins an answer in r.body, in which nothing is missing and no letter is so far.
 func (r *reactor) beginPoll() []byte {
-	r.missing = false
+	r.missing, r.mailed = false, 0
 	return append(r.body[:0], `{"publications":[`...)
 }
 
@@ -109,11 +113,15 @@ func (r *reactor) endPoll(dst []byte, offsets []uint64) []byte {
 	return r.closePoll(dst)
 }
 
-// closePoll ends an answer behind its position: it says whether nothing is missing, and at a shutdown when to come back, in
-// milliseconds.
+// closePoll ends an answer behind its position: it says whether nothing is missing, where there are letters the number of the last, and
+// at a shutdown when to come back, in milliseconds.
 func (r *reactor) closePoll(dst []byte) []byte {
 	dst = append(dst, `","recovered":`...)
 	dst = strconv.AppendBool(dst, !r.missing)
+	if r.mailed > 0 {
+		dst = append(dst, `,"mail":`...)
+		dst = strconv.AppendUint(dst, r.mailed, 10)
+	}
 	if r.draining {
 		dst = append(dst, `,"retry":`...)
 		dst = strconv.AppendInt(dst, r.comeback(), 10)
@@ -122,7 +130,7 @@ func (r *reactor) closePoll(dst []byte) []byte {
 }
 
 // park subscribes and waits, unless something has been missed already.
-func (r *reactor) park(q *request, wait time.Duration) {
+func (r *reactor) park(q *request, has lettered, wait time.Duration) {
 	c, cl := q.c, q.cl
 	r.become(cl, overPoll)
 	r.becomeUser(c, r.claims, false)
@@ -142,7 +150,10 @@ func (r *reactor) park(q *request, wait time.Duration) {
 		body, next = r.appendPollItems(body, string(name), &joined)
 		r.begins = append(r.begins, next)
 	}
-	body = r.greet(body)
+	if has.told && r.claims != nil {
+		r.letters[c] = has
+	}
+	body = r.greet(body, has)
 	r.body = body
 	if len(body) == empty {
 		r.loop.SetTimer(c, timerPoll, wait)

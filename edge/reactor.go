@@ -66,7 +66,8 @@ type reactor struct {
 	froms   []channel.From
 	names   [][]byte
 	begins  []uint64
-	missing bool // from what is being given
+	missing bool   // from what is being given
+	mailed  uint64 // the last letter in a poll's answer that is being made
 	later   []owed
 
 	stalledSpare []stall
