@@ -29,30 +29,24 @@ func (r *reactor) comeback() int64 {
 	return 1 + rand.Int64N(max(r.server.returnWithin.Load(), 1))
 }
 
-// adviseStream tells a stream's client when to come back: the reconnection time of an event stream (WHATWG HTML,
-// "Server-sent events"), or a line of its own.
-func (r *reactor) adviseStream(c netloop.ID, cl *client) {
-	out, start := r.chunk(r.scratch[:0], cl)
-	if cl.transport == overSSE {
-		out = append(out, "retry: "...)
-		out = strconv.AppendInt(out, r.comeback(), 10)
-		out = append(out, "\n\n"...)
-	} else {
-		out = append(out, `{"closing":"going_away","retry":`...)
-		out = strconv.AppendInt(out, r.comeback(), 10)
-		out = append(out, "}\n"...)
-	}
-	r.sendChunk(c, cl, out, start)
-}
-
-// tellStream tells a stream's client why it ends.
+// tellStream tells a stream's client why it ends, and at a shutdown when to come back: by an event, with the reconnection time of an
+// event stream (WHATWG HTML, "Server-sent events"), or by a line of its own.
 func (r *reactor) tellStream(c netloop.ID, cl *client, code codes.Code) {
+	sse, retry := cl.transport == overSSE, int64(0)
 	out, start := r.chunk(r.scratch[:0], cl)
-	if cl.transport == overSSE {
+	if sse {
 		out = append(out, "event: closing\ndata: "...)
 	}
-	out = append(append(append(out, `{"closing":"`...), code.String()...), "\"}\n"...)
-	if cl.transport == overSSE {
+	out = append(append(append(out, `{"closing":"`...), code.String()...), '"')
+	if code == codes.GoingAway {
+		retry = r.comeback()
+		out = strconv.AppendInt(append(out, `,"retry":`...), retry, 10)
+	}
+	out = append(out, "}\n"...)
+	if sse && retry > 0 {
+		out = append(strconv.AppendInt(append(out, "retry: "...), retry, 10), '\n')
+	}
+	if sse {
 		out = append(out, '\n')
 	}
 	r.sendChunk(c, cl, out, start)

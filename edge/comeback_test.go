@@ -25,6 +25,9 @@ func TestAdviceWhenToComeBack(t *testing.T) {
 		if m == nil {
 			t.Fatalf("%s: no advice in %q", name, text)
 		}
+		if again := m[len(m)-1]; again != m[1] {
+			t.Errorf("%s: %s ms, and %s ms", name, m[1], again)
+		}
 		n, _ := strconv.Atoi(m[1])
 		told[name] = append(told[name], n)
 	}
@@ -54,7 +57,9 @@ func TestAdviceWhenToComeBack(t *testing.T) {
 				}
 				socket.Close()
 			},
-			func() { note("sse", rest(sse.Read), `(?m)^retry: (\d+)\n\n`) },
+			func() {
+				note("sse", rest(sse.Read), `\n\nevent: closing\ndata: \{"closing":"going_away","retry":(\d+)\}\nretry: (\d+)\n\n`)
+			},
 			func() { note("stream", rest(stream.Read), `\{"closing":"going_away","retry":(\d+)\}\n`) },
 			func() { note("poll", poll.want(200), `"position":"\w+\.\d+","recovered":true,"retry":(\d+)\}$`) })
 	}

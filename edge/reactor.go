@@ -292,9 +292,7 @@ func (r *reactor) end(c netloop.ID, cl *client, code codes.Code) {
 		r.loop.Close(c, reasonOf(code)) // cut off in the middle, so that the client sees that it is
 	default:
 		switch code {
-		case codes.GoingAway:
-			r.adviseStream(c, cl)
-		case codes.TokenExpired, codes.TokenRevoked, codes.Disconnected:
+		case codes.GoingAway, codes.TokenExpired, codes.TokenRevoked, codes.Disconnected:
 			r.tellStream(c, cl, code)
 		}
 		if cl.flags&isChunked != 0 {

@@ -123,6 +123,9 @@ func (b *block) line(line []byte) (over bool, err error) {
 
 // takeBlock checks an event: its data, and then whether its id says where that leads.
 func (l *link) takeBlock(channels []string, b *block) error {
+	if b.event == "closing" {
+		return l.takeLine(channels, []byte(b.data))
+	}
 	if b.event == "resumed" {
 		var o object
 		if err := json.Unmarshal([]byte(b.data), &o); err != nil || o.Recovered == nil {

@@ -357,8 +357,8 @@ export function transports(net, run) {
           }
           fire(m.gap ? "gap" : "message", m);
         }, ({ code, retry }) => {
-          if (code === "going_away") this.retry = retry;
-          else fire("closing", { closing: code });
+          if (retry !== undefined) this.retry = retry;
+          fire("closing", { closing: code, retry });
           line.open = true;
           line.cut();
         });
