@@ -16,7 +16,7 @@ func nothing(*run) error { return nil }
 
 // requests measures small keep-alive requests.
 func requests(r *run) error {
-	const host = " HTTP/1.1\r\nHost: bench\r\n"
+	const host = " HTTP/1.1\r\nHost: localhost\r\n"
 	s := r.servers.all[0]
 	kinds := []struct {
 		name    string

@@ -63,6 +63,7 @@ const (
 	TokenExpired
 	TokenRevoked
 	BadOrigin
+	BadHost
 	BadKey
 	BadUser
 	Disconnected
@@ -146,6 +147,7 @@ var table = [numCodes]entry{
 	TokenExpired:      {"token_expired", 401, 4109, "the token's time is over; come back with a new one"},
 	TokenRevoked:      {"token_revoked", 401, 4112, "this token is not taken any more; come back with a new one"},
 	BadOrigin:         {"bad_origin", 403, 0, "pages of this origin may not connect; see --origins"},
+	BadHost:           {"bad_host", 403, 0, "without keys the backend listener is for this machine: name it localhost, or by its address"},
 	BadKey:            {"bad_key", 401, 0, "this needs a backend key: Authorization: Bearer …"},
 	BadUser:           {"bad_user", 400, 0, "a user's id is 1 to 120 of A-Z a-z 0-9 _ - . : @ = ~ $ + !"},
 	Disconnected:      {"disconnected", 403, 4110, "the site has ended this connection"},

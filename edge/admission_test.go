@@ -22,7 +22,7 @@ func from(t *testing.T, r *rig, source string) (net.Conn, string) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	fmt.Fprint(c, "GET /poll?channels=a&wait=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(c, "GET /poll?channels=a&wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	b := make([]byte, 4096)
 	n, _ := c.Read(b)
 	return c, string(b[:n])

@@ -40,7 +40,7 @@ func TestDeliveryAllocatesNothingForASubscriber(t *testing.T) {
 		c := connect(t, r.backend)
 		answers, buf := bufio.NewReader(c), make([]byte, 4096)
 		push := func() {
-			_, _ = io.WriteString(c, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+			_, _ = io.WriteString(c, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")
 			res, err := http.ReadResponse(answers, nil)
 			if err != nil || res.StatusCode != 201 {
 				t.Fatal(res, err)

@@ -15,6 +15,11 @@ import (
 
 // serveBackend routes a request of the backend listener.
 func (r *reactor) serveBackend(q *request) {
+	if r.server.namedLocally && !localName(string(q.Header.Host())) {
+		r.server.logRefusal(r.address(q.c), codes.BadHost, fmt.Errorf("a request to %s, on the backend listener", quoted(q.Header.Host())))
+		r.fail(q, codes.New(codes.BadHost, ""))
+		return
+	}
 	if !sameOrigin(q) {
 		r.server.logRefusal(r.address(q.c), codes.BadOrigin, fmt.Errorf("a page of %s, on the backend listener", quoted(q.Header.Peek("Origin"))))
 		r.fail(q, codes.New(codes.Forbidden, "pages of other sites may not use the backend listener"))

@@ -180,7 +180,7 @@ func TestPublishManyLines(t *testing.T) {
 	for _, framing := range []string{"Content-Length", "chunked"} {
 		q := newPeer(t, r.backend)
 		if framing == "chunked" {
-			q.write("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+			q.write("POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for rest := body.String(); rest != ""; {
 				part := rest[:min(len(rest), 10_000)]
 				rest = rest[len(part):]
@@ -188,7 +188,7 @@ func TestPublishManyLines(t *testing.T) {
 			}
 			q.write("0\r\n\r\n")
 		} else {
-			q.write(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", body.Len(), body.String()))
+			q.write(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", body.Len(), body.String()))
 		}
 		results := strings.Count(q.want(200), `"offset":`)
 		if results != n {
@@ -199,7 +199,7 @@ func TestPublishManyLines(t *testing.T) {
 				t.Fatalf("%s: got %s, want %d", framing, w.Data, i)
 			}
 		}
-		q.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") // the connection goes on
+		q.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // the connection goes on
 		q.want(200)
 	}
 }
@@ -341,7 +341,7 @@ func TestBackendMethods(t *testing.T) {
 func TestExpectContinue(t *testing.T) {
 	r := newRig(t, nil)
 	p := newPeer(t, r.backend)
-	p.write("POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	p.write("POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := p.r.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
 		t.Fatalf("got %q %v", line, err)
 	}

@@ -16,27 +16,29 @@ import (
 func TestMoreBadHTTP(t *testing.T) {
 	r := newRig(t, func(c *edge.Config) { c.MaxBody, c.MaxMessage, c.MaxHeader = 4000, 1000, 1024 })
 	i := newInnocent(t, r)
-	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 	chunks := func(body string) string {
-		return "POST /channels/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+		return "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + body
 	}
-	lines := func(head string) string { return "POST /channels/a HTTP/1.1\r\nHost: x\r\n" + head + "\r\n\r\nx" }
+	lines := func(head string) string {
+		return "POST /channels/a HTTP/1.1\r\nHost: localhost\r\n" + head + "\r\n\r\nx"
+	}
 	for _, c := range []struct {
 		request string // to the backend when it is a POST
 		status  int
 		code    string
 	}{
-		{"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1 \r\nHost: x\r\n\r\n", 400, "bad_request"},
-		{"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"},
-		{"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1\r\nHost: x\r\n: v\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n", 400, "bad_request"},
-		{"GET / HTTP/1.1\rHost: x\r\r", 400, "bad_request"},
-		{"GET / HTTP/1.9\r\nHost: x\r\n\r\n", 505, "unsupported_version"},
-		{"GET / HTTP/x\r\nHost: x\r\n\r\n", 400, "bad_request"},
+		{"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1 \r\nHost: localhost\r\n\r\n", 400, "bad_request"},
+		{"G\x00T / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"},
+		{"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1\r\nHost: localhost\r\n: v\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1\r\nHost: localhost\r\nA: \x00\r\n\r\n", 400, "bad_request"},
+		{"GET / HTTP/1.1\rHost: localhost\r\r", 400, "bad_request"},
+		{"GET / HTTP/1.9\r\nHost: localhost\r\n\r\n", 505, "unsupported_version"},
+		{"GET / HTTP/x\r\nHost: localhost\r\n\r\n", 400, "bad_request"},
 		{lines("Content-Length: -1"), 400, "bad_request"},
 		{lines("Content-Length: +1"), 400, "bad_request"},
 		{lines("Content-Length: 1, 1"), 400, "length_conflict"},
@@ -82,10 +84,10 @@ func TestMoreBadHTTP(t *testing.T) {
 		{"GET /ws" + handshake + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", 400, "bad_handshake"},
 		{"GET /ws" + handshake + "Sec-WebSocket-Extensions: ;;\r\n\r\n", 400, "bad_handshake"},
 		{"GET /ws" + handshake + "Sec-WebSocket-Protocol: a b\r\n\r\n", 400, "bad_handshake"},
-		{"POST /channels/%00 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", 400, "bad_channel"},
-		{"POST /channels/a HTTP/1.1\r\nHost: x\r\nEncke-Event: " + strings.Repeat("e", 257) + "\r\nContent-Length: 1\r\n\r\nx", 400, "bad_message"},
-		{"POST /channels/a?event=%0A HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", 400, "bad_message"},
-		{"POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n\"\xff\"", 400, "bad_json"},
+		{"POST /channels/%00 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx", 400, "bad_channel"},
+		{"POST /channels/a HTTP/1.1\r\nHost: localhost\r\nEncke-Event: " + strings.Repeat("e", 257) + "\r\nContent-Length: 1\r\n\r\nx", 400, "bad_message"},
+		{"POST /channels/a?event=%0A HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx", 400, "bad_message"},
+		{"POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n\"\xff\"", 400, "bad_json"},
 	} {
 		name := c.request[:min(len(c.request), 60)]
 		addr := r.public
@@ -156,11 +158,11 @@ func TestAByteAtATime(t *testing.T) {
 	}
 	b := newPeer(t, r.backend)
 	for _, framing := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n0003\r\nllo\r\n0\r\nA: b\r\n\r\n"} {
-		drip(b, "\r\nPOST /channels/drip HTTP/1.1\r\nHost: x\r\n"+framing)
+		drip(b, "\r\nPOST /channels/drip HTTP/1.1\r\nHost: localhost\r\n"+framing)
 		b.want(202)
 	}
 	q := newPeer(t, r.public)
-	drip(q, "GET /poll?channels=drip&since=0&wait=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+	drip(q, "GET /poll?channels=drip&since=0&wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if w := parseWire(t, []byte(q.want(200))); len(w.Publications) != 2 || string(w.Publications[1].Data) != `"hello"` {
 		t.Errorf("got %+v", w)
 	}
@@ -175,13 +177,13 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	for k := range n {
 		switch k % 4 {
 		case 0:
-			b.WriteString("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			b.WriteString("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		case 1:
-			fmt.Fprintf(&b, "POST /channels/p HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n%04d", k)
+			fmt.Fprintf(&b, "POST /channels/p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n%04d", k)
 		case 2:
-			b.WriteString("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+			b.WriteString("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		case 3:
-			b.WriteString("GET /channels/p/history?limit=100 HTTP/1.1\r\nHost: x\r\n\r\n")
+			b.WriteString("GET /channels/p/history?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
 	}
 	go func() { _, _ = p.Write([]byte(b.String())) }()
@@ -227,7 +229,7 @@ func TestClientsOfHTTPGetNoBodyWithHead(t *testing.T) {
 	r := newRig(t, nil)
 	p := newPeer(t, r.public)
 	for _, target := range []string{"/nothing", "/poll", "/poll?channels=a&wait=x"} {
-		p.write("HEAD " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		p.write("HEAD " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if res := p.head(http.MethodHead); res.StatusCode < 400 || res.ContentLength <= 0 {
 			t.Errorf("%s: %s", target, res.Status)
 		}

@@ -26,7 +26,7 @@ func TestNoSideTableKeepsWhatHasGone(t *testing.T) {
 	line := `{"channels":["a","b"],"data":"` + strings.Repeat("x", 100) + "\"}\n"
 	batch := strings.Repeat(line, 300)
 	deflate := "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 	scripts := []struct {
 		backend bool
 		text    string
@@ -37,9 +37,9 @@ func TestNoSideTableKeepsWhatHasGone(t *testing.T) {
 		{false, "GET /echo" + handshake + "\r\n" + strings.Repeat(masked(ws.OpText, strings.Repeat("x", 3000)), 20)},
 		{false, get("/sse?channels=a,b,c&since=0,0,0")}, {false, get("/stream?channels=a&since=0")},
 		{false, get("/poll?channels=a,b&wait=1") + get("/poll?channels=a&wait=0") + get("/poll?channels=c&wait=1")},
-		{true, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: " + fmt.Sprint(len(batch)) + "\r\n\r\n" + batch},
-		{true, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(line), line)},
-		{true, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + get("/stats") + get("/metrics") + get("/healthz")},
+		{true, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: " + fmt.Sprint(len(batch)) + "\r\n\r\n" + batch},
+		{true, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(line), line)},
+		{true, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello" + get("/stats") + get("/metrics") + get("/healthz")},
 		{true, get("/channels/a/history?limit=1000") + get("/channels/b")},
 	}
 	var all sync.WaitGroup

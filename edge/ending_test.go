@@ -29,12 +29,12 @@ func TestAnswersThatAreOwedEndTheConnectionOfWhoHasSentFIN(t *testing.T) {
 		backend       bool
 		answers       int
 	}{
-		{"a parked poll", "GET /poll?channels=a&wait=20 HTTP/1.1\r\nHost: x\r\n\r\n", false, 1},
-		{"a poll that runs out", "GET /poll?channels=b&wait=300ms HTTP/1.1\r\nHost: x\r\n\r\n", false, 1},
-		{"a poll of two channels", "GET /poll?channels=a,b&wait=20 HTTP/1.1\r\nHost: x\r\n\r\n", false, 1},
-		{"a poll with another behind it", "GET /poll?channels=a&wait=20 HTTP/1.1\r\nHost: x\r\n\r\nGET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: x\r\n\r\n", false, 2},
-		{"figures", "GET /stats HTTP/1.1\r\nHost: x\r\n\r\n", true, 1},
-		{"what is answered at once", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true, 1},
+		{"a parked poll", "GET /poll?channels=a&wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n", false, 1},
+		{"a poll that runs out", "GET /poll?channels=b&wait=300ms HTTP/1.1\r\nHost: localhost\r\n\r\n", false, 1},
+		{"a poll of two channels", "GET /poll?channels=a,b&wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n", false, 1},
+		{"a poll with another behind it", "GET /poll?channels=a&wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n", false, 2},
+		{"figures", "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n", true, 1},
+		{"what is answered at once", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, func(c *edge.Config) { c.IdleTimeout = 10 * time.Minute })
@@ -69,7 +69,7 @@ func TestALongAnswerIsGivenWholeToASlowReader(t *testing.T) {
 	r.fill(t, "a", 1, 6_000_000)
 	p := newPeer(t, r.backend)
 	_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
-	p.write("GET /channels/a/history HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	p.write("GET /channels/a/history HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	res := p.head("GET")
 	begin, got := time.Now(), int64(0)
 	for time.Since(begin) < 3500*time.Millisecond { // slower than the linger time of 2 s

@@ -77,7 +77,7 @@ func (v *river) push(names []string) {
 			return
 		case v.ahead <- struct{}{}:
 		}
-		p.write(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
+		p.write(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
 		if text := p.want(200); strings.Contains(text, "error") {
 			v.t.Error(text)
 		}
@@ -249,7 +249,7 @@ func TestListsWaitForRoom(t *testing.T) {
 				_, _ = io.WriteString(sockets[i], masked(ws.OpText, `{"presence":{"channel":"x"}}`))
 			}
 		} else {
-			_, _ = io.WriteString(sockets[i], "GET /presence?channel=x HTTP/1.1\r\nHost: x\r\n\r\n")
+			_, _ = io.WriteString(sockets[i], "GET /presence?channel=x HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
 	}
 	waitFor(t, "all to have asked", func() bool {

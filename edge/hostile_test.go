@@ -81,7 +81,7 @@ func connect(t testing.TB, addr string) net.Conn {
 	return c
 }
 
-const handshake = " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+const handshake = " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 // socket is a WebSocket client on bytes.
 type socket struct {
@@ -164,9 +164,9 @@ func TestBadHTTPIsRefusedAndHarmsNobody(t *testing.T) {
 	})
 	i := newInnocent(t, r)
 	long := strings.Repeat("x", 2000)
-	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 	post := func(path, head, body string) string {
-		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), head, body)
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), head, body)
 	}
 	const public, backend, jsonType = false, true, "Content-Type: application/json\r\n"
 	upgrade := func(change ...string) string {
@@ -181,22 +181,22 @@ func TestBadHTTPIsRefusedAndHarmsNobody(t *testing.T) {
 	}{
 		{"garbage", public, "\x16\x03\x01\x02\r\n\r\n", 400, "bad_request"},
 		{"no version", public, "GET /\r\n\r\n", 400, "bad_request"},
-		{"HTTP/2.0", public, "GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "unsupported_version"},
-		{"bare LF", public, "GET /poll HTTP/1.1\nHost: x\n\n", 400, "bad_request"},
-		{"folded header", public, "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400, "bad_request"},
+		{"HTTP/2.0", public, "GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "unsupported_version"},
+		{"bare LF", public, "GET /poll HTTP/1.1\nHost: localhost\n\n", 400, "bad_request"},
+		{"folded header", public, "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n", 400, "bad_request"},
 		{"space before colon", public, "GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, "bad_request"},
 		{"no Host", public, "GET / HTTP/1.1\r\n\r\n", 400, "bad_request"},
 		{"request line too long", public, "GET /" + long, 414, "uri_too_long"},
-		{"headers too long", public, "GET / HTTP/1.1\r\nHost: x\r\nA: " + long, 431, "header_too_large"},
-		{"body too long", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4001\r\n\r\n", 413, "body_too_large"},
-		{"both lengths", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "length_conflict"},
-		{"unknown coding", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "unsupported_coding"},
-		{"bad chunk", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, "bad_chunk"},
-		{"chunks too long", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n", 413, "body_too_large"},
-		{"other expectation", backend, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: miracles\r\n\r\nx", 417, "expectation_failed"},
+		{"headers too long", public, "GET / HTTP/1.1\r\nHost: localhost\r\nA: " + long, 431, "header_too_large"},
+		{"body too long", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4001\r\n\r\n", 413, "body_too_large"},
+		{"both lengths", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "length_conflict"},
+		{"unknown coding", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "unsupported_coding"},
+		{"bad chunk", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, "bad_chunk"},
+		{"chunks too long", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n", 413, "body_too_large"},
+		{"other expectation", backend, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nExpect: miracles\r\n\r\nx", 417, "expectation_failed"},
 		{"unknown path", public, get("/nothing"), 404, "not_found"},
 		{"backend paths are not public", public, get("/stats"), 404, "not_found"},
-		{"unknown method", public, "BREW /poll HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"},
+		{"unknown method", public, "BREW /poll HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method_not_allowed"},
 		{"no push by the public", public, post("/channels/a", "", "x"), 404, "not_found"},
 		{"no channel", public, get("/poll"), 400, "no_channel"},
 		{"bad channel", public, get("/sse?channels=a%20b"), 400, "bad_channel"},
@@ -205,7 +205,7 @@ func TestBadHTTPIsRefusedAndHarmsNobody(t *testing.T) {
 		{"too many channels", public, get("/sse?channels=a,b,c,d"), 400, "too_many_channels"},
 		{"bad since", public, get("/sse?channels=a&since=yesterday"), 400, "bad_since"},
 		{"one since for two", public, get("/sse?channels=a,b&since=k.1"), 400, "bad_since"},
-		{"bad Last-Event-ID", public, "GET /sse?channels=a HTTP/1.1\r\nHost: x\r\nLast-Event-ID: ?\r\n\r\n", 400, "bad_since"},
+		{"bad Last-Event-ID", public, "GET /sse?channels=a HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: ?\r\n\r\n", 400, "bad_since"},
 		{"bad wait", public, get("/poll?channels=a&wait=soon"), 400, "bad_wait"},
 		{"wait too long", public, get("/poll?channels=a&wait=61"), 400, "bad_wait"},
 		{"handshake without key", public, upgrade("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 400, "bad_handshake"},
@@ -224,7 +224,7 @@ func TestBadHTTPIsRefusedAndHarmsNobody(t *testing.T) {
 		{"unknown channel", backend, get("/channels/never"), 404, "unknown_channel"},
 		{"bad limit", backend, get("/channels/innocent/history?limit=0"), 400, "bad_limit"},
 		{"a page of another site", backend, "POST /channels/a HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nOrigin: http://evil.example\r\nContent-Length: 1\r\n\r\nx", 403, "forbidden"},
-		{"wrong method", backend, "PATCH /channels/a HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"},
+		{"wrong method", backend, "PATCH /channels/a HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method_not_allowed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			addr := r.public
@@ -359,7 +359,7 @@ func TestSlowSendersAreTimedOut(t *testing.T) {
 		c := connect(t, r.public)
 		if k%3 == 0 {
 			c = connect(t, r.backend)
-			_, _ = io.WriteString(c, "POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+			_, _ = io.WriteString(c, "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
 		} else {
 			_, _ = io.WriteString(c, "GET /poll?channels=a HTTP/1.1\r\nHost:")
 		}
@@ -434,8 +434,8 @@ func TestConnectionsBeyondTheLimitAreTold(t *testing.T) {
 func TestOwedAnswersOutliveFIN(t *testing.T) {
 	r := newRig(t, nil)
 	for name, request := range map[string]string{
-		"parked poll": "GET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n",
-		"pipelined":   "GET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: x\r\n\r\nGET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"parked poll": "GET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"pipelined":   "GET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /poll?channels=fin&wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		c := connect(t, r.public).(*net.TCPConn)
 		_, _ = io.WriteString(c, request)
@@ -447,7 +447,7 @@ func TestOwedAnswersOutliveFIN(t *testing.T) {
 	}
 	for range 50 { // closed without a word: nobody is taken for a subscriber
 		c := connect(t, r.public)
-		_, _ = io.WriteString(c, "GET /poll?channels=fin&wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, _ = io.WriteString(c, "GET /poll?channels=fin&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		c.Close()
 	}
 	waitFor(t, "all to have gone", func() bool { return r.Stats().Connections["total"] == 0 })
@@ -466,8 +466,8 @@ func TestShutdownTellsEverybody(t *testing.T) {
 	r := newRig(t, nil)
 	s := openWS(t, r.public, "/ws?channels=a", "")
 	sse, poll := connect(t, r.public), connect(t, r.public)
-	_, _ = io.WriteString(sse, "GET /sse?channels=a HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, _ = io.WriteString(poll, "GET /poll?channels=a&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, _ = io.WriteString(sse, "GET /sse?channels=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_, _ = io.WriteString(poll, "GET /poll?channels=a&wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	waitFor(t, "all there", func() bool { st := r.Stats(); return st.Channels.Subscriptions == 3 })
 	done := make(chan error, 1)
 	go func() {
@@ -504,8 +504,8 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 	goroutines, heap := runtime.NumGoroutine(), r.Stats().Memory.Heap
 	starts := []string{
 		"GET /ws?channels=a,b" + handshake + "\r\n", "GET /ws?channels=a" + handshake + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n" + masked(ws.OpText, "{}")[:5],
-		"GET /sse?channels=a,b,c&since=0,0,0 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /stream?channels=b HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /poll?channels=a,c HTTP/1.1\r\nHost: x\r\n\r\nGET /poll?channels=a HTTP/1.1\r\n", "GET /poll?channels=a&wait=0 HT", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", "",
+		"GET /sse?channels=a,b,c&since=0,0,0 HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /stream?channels=b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"GET /poll?channels=a,c HTTP/1.1\r\nHost: localhost\r\n\r\nGET /poll?channels=a HTTP/1.1\r\n", "GET /poll?channels=a&wait=0 HT", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", "",
 		"GET /ws?channels=c" + handshake + "Sec-WebSocket-Protocol: encke.raw\r\n\r\n" + masked(ws.OpText, strings.Repeat("x", 5000))[:100],
 	}
 	stop, done := make(chan struct{}), make(chan struct{})

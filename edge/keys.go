@@ -112,12 +112,30 @@ func (c *Config) checkBackend() error {
 	if len(c.BackendKeys) > 0 || c.OpenBackend {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(c.Backend)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(c.Backend); err != nil {
 		return nil // Listen says what is wrong
 	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+	if onLoopback(c.Backend) {
 		return nil
 	}
 	return fmt.Errorf("cannot use --backend %s without keys: whoever reaches it could push; set --backend-key-file, or listen on 127.0.0.1", c.Backend)
+}
+
+// onLoopback says whether an address to listen on is for this machine alone.
+func onLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// localName says whether a Host is one that no stranger can give to this machine: localhost, what ends with .localhost (RFC 6761
+// section 6.3), or an address. A page at a name of its own, which its owner has resolved to 127.0.0.1 for the second request (DNS
+// rebinding), is of the same origin as what it asks there, and sends no Origin with a GET. Who sends no Host is no browser.
+func localName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	address := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(address) != nil
 }

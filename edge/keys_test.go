@@ -91,3 +91,36 @@ func TestOpenBackend(t *testing.T) {
 		}
 	}
 }
+
+// TestBackendHost: without keys a request names this machine in a way in which no stranger can, whatever else it brings; who has a key
+// may name it as it likes.
+func TestBackendHost(t *testing.T) {
+	open, log := guarded(t, nil)
+	keyed, _ := guarded(t, func(c *edge.Config) { c.BackendKeys = keys(t, "0123456789abcdef") })
+	for _, c := range []struct {
+		host string
+		ok   bool
+	}{
+		{"127.0.0.1:8081", true}, {"127.0.0.1", true}, {"localhost:8081", true}, {"LocalHost", true}, {"localhost.", true}, {"a.localhost:1", true},
+		{"[::1]:8081", true}, {"[::1]", true}, {"192.0.2.1:8081", true}, {"", true},
+		{"evil.example:8081", false}, {"evil.example", false}, {"x", false}, {"localhost.evil.example", false}, {"evillocalhost", false},
+		{"127.0.0.1.evil.example:8081", false}, {"127.0.0.1:8081:1", false}, {"[evil.example]:8081", false},
+	} {
+		for _, request := range []string{"GET /channels/a/history", "POST /channels/a", "GET /", "GET /healthz", "OPTIONS /publish"} {
+			for _, origin := range []string{"", "Origin: http://" + c.host + "\r\n"} {
+				for _, r := range []*rig{open, keyed} {
+					p := newPeer(t, r.backend)
+					p.write(request + " HTTP/1.1\r\nHost: " + c.host + "\r\n" + origin + "Authorization: Bearer 0123456789abcdef\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx")
+					res, text := p.answer()
+					if refused := res.StatusCode == 403 && strings.Contains(text, "bad_host"); refused == (c.ok || r == keyed) || !refused && res.StatusCode == 403 {
+						t.Errorf("%s of %q, %q: %s %s", request, c.host, origin, res.Status, text)
+					}
+					p.Close()
+				}
+			}
+		}
+	}
+	if !strings.Contains(log(), "bad_host: a request to evil.example:8081") {
+		t.Errorf("logged %q", log())
+	}
+}

@@ -61,7 +61,7 @@ func ownRig(t *testing.T, change func(*Server)) (s *Server, get func(target stri
 		}
 		all = append(all, c)
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-		if _, err := fmt.Fprintf(c, "GET %s&token=%s HTTP/1.1\r\nHost: x\r\n\r\n", target, text); err != nil {
+		if _, err := fmt.Fprintf(c, "GET %s&token=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", target, text); err != nil {
 			t.Fatal(err)
 		}
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)

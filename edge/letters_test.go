@@ -85,7 +85,7 @@ func (r *rig) acknowledge(t testing.TB, query string, lines ...string) string {
 	t.Helper()
 	p := newPeer(t, r.public)
 	defer p.Close()
-	p.write("POST /ack?" + query + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+	p.write("POST /ack?" + query + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 	_, text := p.answer()
 	return text
 }
@@ -333,7 +333,7 @@ func TestAckRequest(t *testing.T) {
 	n := r.letter(t, "42", "stays")
 	request := func(method, query string, lines ...string) (status int, allow, methods, text string) {
 		p := newPeer(t, r.public)
-		p.write(method + " /ack?" + query + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+		p.write(method + " /ack?" + query + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 		res := p.head(method)
 		b := make([]byte, 1000)
 		k, _ := res.Body.Read(b)
@@ -617,7 +617,7 @@ func TestPollsDoNotSpin(t *testing.T) {
 	r, _ := guarded(t, func(c *edge.Config) { c.UserGrace = grace })
 	p := &poller{peer: newPeer(t, r.public), query: "token=" + tokenFor(t, "42", time.Hour, "news"), wait: "1700ms"}
 	first := r.letter(t, "42", "1")
-	p.write("HEAD /poll?wait=0&channels=news&" + p.query + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.write("HEAD /poll?wait=0&channels=news&" + p.query + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.head("HEAD")
 	expect := func(what string, got []wire, want ...uint64) {
 		t.Helper()

@@ -73,7 +73,7 @@ func TestInputStaysWithinItsBudget(t *testing.T) {
 	}
 	waitFor(t, "the input", func() bool { return r.Stats().Memory.Input > budget-128<<10 })
 	p := newPeer(t, r.backend) // the backend's pushes are not held up by clients
-	p.write("POST /channels/a HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat("x", 50_000))
+	p.write("POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat("x", 50_000))
 	waitFor(t, "some to be refused", func() bool { return r.Stats().Ended["overloaded"] > 10 })
 	p.write(strings.Repeat("x", 10_000))
 	p.want(202)
@@ -145,7 +145,7 @@ func TestLastWordsCountToo(t *testing.T) {
 	for range 12 {
 		c := newPeer(t, r.public)
 		_ = c.Conn.(*net.TCPConn).SetReadBuffer(8 << 10)
-		c.write("GET /poll?channels=big&since=0&wait=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		c.write("GET /poll?channels=big&since=0&wait=0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	}
 	waitFor(t, "output to be within its budget", func() bool { n := r.Stats(); return n.Memory.Output < 4<<20 && n.Ended["peer"] > 0 })
 	if w := r.push(t, "good", "x"); w.Offset != 1 {
@@ -164,13 +164,13 @@ func TestPipelinedInputIsGivenUp(t *testing.T) {
 	r := budgeted(t, 1<<30, 2<<20, nil)
 	for range 40 {
 		c := connect(t, r.public)
-		_, _ = io.WriteString(c, "GET /poll?channels=a&wait=60s HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, _ = io.WriteString(c, "GET /poll?channels=a&wait=60s HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		go func() { _, _ = io.WriteString(c, strings.Repeat("x", 200_000)) }() // ends with the connection
 	}
 	waitFor(t, "some to be ended", func() bool { return r.Stats().Ended["overloaded"] > 0 })
 	waitFor(t, "input to be within its budget", func() bool { return r.Stats().Memory.Input <= 2<<20 })
 	p := newPeer(t, r.backend)
-	p.write("POST /channels/b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha")
+	p.write("POST /channels/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nha")
 	p.write("lf")
 	p.want(202)
 }
@@ -255,7 +255,7 @@ func TestHalfSentHeadsKeepNobodyOut(t *testing.T) {
 	r := budgeted(t, 1<<30, 1<<20, nil)
 	for range 250 {
 		p := newPeer(t, r.public)
-		p.write("GET /poll HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 7000))
+		p.write("GET /poll HTTP/1.1\r\nHost: localhost\r\nA: " + strings.Repeat("a", 7000))
 	}
 	waitFor(t, "input to be spent, and given up", func() bool { return r.Stats().Ended["overloaded"] > 0 })
 	for range 20 {
@@ -266,6 +266,6 @@ func TestHalfSentHeadsKeepNobodyOut(t *testing.T) {
 	p := newPeer(t, r.public) // in two pieces, but small
 	p.write("GET /pi")
 	time.Sleep(20 * time.Millisecond)
-	p.write("ng HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.write("ng HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.want(200)
 }

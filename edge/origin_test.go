@@ -9,7 +9,7 @@ import (
 
 // TestOrigins: pages of the server itself and of the origins named may connect, others not, on any transport; who is no page may.
 func TestOrigins(t *testing.T) {
-	const host = "x" // what the requests of these tests name
+	const host = "localhost" // what the requests of these tests name
 	for _, c := range []struct {
 		origins []string
 		origin  string

@@ -80,7 +80,7 @@ func (p *peer) write(text string) {
 // get sends a GET with further header lines.
 func (p *peer) get(target string, lines ...string) {
 	p.t.Helper()
-	p.write("GET " + target + " HTTP/1.1\r\nHost: x\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
+	p.write("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 }
 
 // head reads a response's head.
@@ -130,7 +130,7 @@ func (r *rig) ask(t testing.TB, method, target, body string, lines ...string) (*
 	if body != "" {
 		lines = append(lines, fmt.Sprintf("Content-Length: %d", len(body)))
 	}
-	p.write(method + " " + target + " HTTP/1.1\r\nHost: x\r\n" + strings.Join(append(lines, "Connection: close", ""), "\r\n") + "\r\n" + body)
+	p.write(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + strings.Join(append(lines, "Connection: close", ""), "\r\n") + "\r\n" + body)
 	res := p.head(method)
 	text, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -209,7 +209,7 @@ func TestPresence(t *testing.T) {
 		p.get("/presence?channel=x&" + ticket)
 		p.want(200)
 	}
-	p.write("POST /presence?channel=x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	p.write("POST /presence?channel=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
 	p.want(405)
 }
 

@@ -45,7 +45,7 @@ func (p *person) open(transport string) {
 		x := &tab{peer: newPeer(p.t, p.r.public), isIn: true, stop: cancel}
 		p.all.Go(func() { // one poll after the other
 			for ctx.Err() == nil {
-				if _, err := fmt.Fprintf(x, "GET /poll?wait=60&channels=x&%s HTTP/1.1\r\nHost: x\r\n\r\n", p.ticket); err != nil {
+				if _, err := fmt.Fprintf(x, "GET /poll?wait=60&channels=x&%s HTTP/1.1\r\nHost: localhost\r\n\r\n", p.ticket); err != nil {
 					return
 				}
 				res, err := http.ReadResponse(x.r, nil)

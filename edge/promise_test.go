@@ -134,7 +134,7 @@ func (f *follower) overLines(c net.Conn, r *bufio.Reader, most int, path string)
 		}
 		target, header = "/sse?channels="+strings.Join(f.channels, ","), "Last-Event-ID: "+strings.Join(ids, ",")+"\r\n"
 	}
-	_, _ = io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: x\r\n"+header+"\r\n")
+	_, _ = io.WriteString(c, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n"+header+"\r\n")
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
 		return true
@@ -193,7 +193,7 @@ func (f *follower) checkID(id string) bool {
 func (f *follower) overPolls(c net.Conn, r *bufio.Reader, polls int) bool {
 	for range polls {
 		wait := []string{"0", "50ms", "1"}[f.rng.Intn(3)]
-		_, _ = io.WriteString(c, "GET "+f.target("/poll", "&wait="+wait)+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, _ = io.WriteString(c, "GET "+f.target("/poll", "&wait="+wait)+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		res, err := http.ReadResponse(r, nil)
 		if err != nil {
 			return true
@@ -301,7 +301,7 @@ func pushAll(t *testing.T, r *rig, name string, rng *rand.Rand, stop chan struct
 		for range burst {
 			text := fmt.Sprintf("%s %d", name, n)
 			n++
-			fmt.Fprintf(&b, "POST /channels/%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", name, len(text), text)
+			fmt.Fprintf(&b, "POST /channels/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", name, len(text), text)
 		}
 		_, _ = c.Write(b.Bytes()) // pipelined
 		for range burst {

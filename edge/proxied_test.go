@@ -31,7 +31,7 @@ func TestProxyProtocol(t *testing.T) {
 		for _, cut := range []int{0, 1, 5, 13, len(c.header) - 1} {
 			r, log := guarded(t, func(c *edge.Config) { c.ProxyFrom = []string{"127.0.0.0/8"} })
 			p := newPeer(t, r.public)
-			request := c.header + "GET /poll?channels=public&wait=0&token=rubbish HTTP/1.1\r\nHost: x\r\n\r\n"
+			request := c.header + "GET /poll?channels=public&wait=0&token=rubbish HTTP/1.1\r\nHost: localhost\r\n\r\n"
 			if cut > 0 && cut < len(request) {
 				p.write(request[:cut])
 				time.Sleep(5 * time.Millisecond)
@@ -53,13 +53,13 @@ func TestProxyProtocol(t *testing.T) {
 func TestProxyIsNotBelieved(t *testing.T) {
 	r := newRig(t, func(c *edge.Config) { c.ProxyFrom = []string{"192.0.2.1"} })
 	p := newPeer(t, r.public)
-	p.write("PROXY TCP4 192.0.2.7 127.0.0.1 4096 80\r\nGET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.write("PROXY TCP4 192.0.2.7 127.0.0.1 4096 80\r\nGET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.want(400)
 
 	r = newRig(t, func(c *edge.Config) { c.ProxyFrom, c.MaxPerAddress = []string{"127.0.0.1"}, 1 })
 	open := func(from string) int {
 		p := newPeer(t, r.public)
-		p.write("PROXY TCP4 " + from + " 127.0.0.1 4096 80\r\nGET /sse?channels=a HTTP/1.1\r\nHost: x\r\n\r\n")
+		p.write("PROXY TCP4 " + from + " 127.0.0.1 4096 80\r\nGET /sse?channels=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		return p.head("GET").StatusCode
 	}
 	for i, c := range []struct {

@@ -50,7 +50,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 			addr = r.backend
 		}
 		p := newPeer(t, addr)
-		p.write(c.method + " " + c.target + " HTTP/1.1\r\nHost: x\r\n" + c.lines + "Content-Length: 0\r\n\r\n")
+		p.write(c.method + " " + c.target + " HTTP/1.1\r\nHost: localhost\r\n" + c.lines + "Content-Length: 0\r\n\r\n")
 		p.want(c.want)
 		said := log()[before:]
 		if strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "127.0.0.1: ") {

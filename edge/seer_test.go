@@ -142,7 +142,7 @@ func (s *seer) feed() (next func() (wire, bool), c net.Conn) {
 				s.mu.Lock()
 				since := fmt.Sprint(s.epoch, ".", s.offset)
 				s.mu.Unlock()
-				if _, err := fmt.Fprintf(p, "GET /%s&wait=%d&since=%s HTTP/1.1\r\nHost: x\r\n\r\n", target, s.offset%3, since); err != nil {
+				if _, err := fmt.Fprintf(p, "GET /%s&wait=%d&since=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", target, s.offset%3, since); err != nil {
 					return wire{}, false
 				}
 				res, err := http.ReadResponse(p.r, nil)

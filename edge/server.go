@@ -60,6 +60,8 @@ type Server struct {
 	origins    originRules
 	proxies    []netip.Prefix
 
+	namedLocally bool // requests of the backend listener have to name this machine: there are no keys
+
 	due   chan int64    // ticks for sweep: loop 0 sends, and does not wait
 	over  chan struct{} // closed when sweep is to end
 	swept chan struct{} // closed when it has
@@ -99,7 +101,8 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	}
 	rules, policies = append([]channel.Rule{consoleRule}, rules...), append([]policy{consolePolicy}, policies...)
 	s := &Server{config: config, began: time.Now(), admission: newAdmission(&config), budget: newBudget(&config), users: newUsers(&config),
-		due: make(chan int64, 1), over: make(chan struct{}), swept: make(chan struct{}), refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies}
+		due: make(chan int64, 1), over: make(chan struct{}), swept: make(chan struct{}), refusals: refusals{byCode: map[codes.Code]*refusal{}}, leftover: newLeftover(), common: common, policies: policies,
+		namedLocally: len(config.BackendKeys) == 0 && onLoopback(config.Backend)}
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,

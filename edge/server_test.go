@@ -386,8 +386,8 @@ func TestPollsBetweenWhichNothingIsMissed(t *testing.T) {
 func TestPipelinedRequestWaitsWhileAPollIsParked(t *testing.T) {
 	r := newRig(t, nil)
 	p := newPeer(t, r.public)
-	const second = "GET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n"
-	p.write("GET /poll?channels=a HTTP/1.1\r\nHost: x\r\n\r\n" + second)
+	const second = "GET /poll?channels=b&wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n"
+	p.write("GET /poll?channels=a HTTP/1.1\r\nHost: localhost\r\n\r\n" + second)
 	r.subscribers(t, "a", 1)
 	r.push(t, "a", "first")
 	if body := p.want(200); !strings.Contains(body, "first") {
@@ -426,7 +426,7 @@ func TestHeadAndOptions(t *testing.T) {
 	r := newRig(t, func(c *edge.Config) { c.Page = []byte("<p>page") })
 	p := newPeer(t, r.public)
 	for _, path := range []string{"/", "/poll?channels=a", "/nothing"} {
-		p.write("HEAD " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		p.write("HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		res := p.head("HEAD")
 		want := 200
 		if path == "/nothing" {
@@ -437,7 +437,7 @@ func TestHeadAndOptions(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/", "/ws", "/sse", "/stream?channels=a", "/poll", "/echo"} {
-		p.write("OPTIONS " + path + " HTTP/1.1\r\nHost: x\r\nOrigin: https://example.com\r\nAccess-Control-Request-Headers: last-event-id\r\n\r\n")
+		p.write("OPTIONS " + path + " HTTP/1.1\r\nHost: localhost\r\nOrigin: https://example.com\r\nAccess-Control-Request-Headers: last-event-id\r\n\r\n")
 		res, body := p.answer()
 		if res.StatusCode != 204 || body != "" || res.Header.Get("Allow") != "GET, HEAD, OPTIONS" ||
 			!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Last-Event-ID") ||
@@ -448,7 +448,7 @@ func TestHeadAndOptions(t *testing.T) {
 	}
 	for _, path := range []string{"/sse?channels=a", "/stream?channels=a"} {
 		q := newPeer(t, r.public)
-		q.write("HEAD " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		q.write("HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if res := q.head("HEAD"); res.StatusCode != 200 {
 			t.Errorf("HEAD %s: %s", path, res.Status)
 		}
@@ -458,7 +458,7 @@ func TestHeadAndOptions(t *testing.T) {
 	if body := p.want(200); body != "<p>page" {
 		t.Errorf("the page is %q", body)
 	}
-	p.write("DELETE /poll HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.write("DELETE /poll HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if res, _ := p.answer(); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD, OPTIONS" {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
@@ -500,7 +500,7 @@ func TestReadyzWhileShuttingDown(t *testing.T) {
 	p := newPeer(t, r.backend)
 	p.get("/readyz")
 	p.want(200)
-	p.write("GET /readyz HTTP/1.1\r\nHost: x\r\n") // not whole when the end begins
+	p.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n") // not whole when the end begins
 	waitFor(t, "the half request", func() bool { return r.Stats().Connections["http"] == 1 && r.Stats().Connections["ws"] == 1 })
 	done := make(chan error, 1)
 	go func() {
@@ -510,7 +510,7 @@ func TestReadyzWhileShuttingDown(t *testing.T) {
 	}()
 	stuck.closed(1001, "going_away")
 	if c, err := net.Dial("tcp", r.backend); err == nil { // refused is fine too
-		_, _ = io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, _ = io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 		if b, _ := io.ReadAll(c); len(b) > 0 && !strings.HasPrefix(string(b), "HTTP/1.1 503") {
 			t.Errorf("got %q", b)

@@ -202,7 +202,7 @@ func BenchmarkReportFor(b *testing.B) {
 				}
 				defer p.Close()
 				_ = p.SetReadBuffer(4 << 10)
-				_, _ = p.Write([]byte("GET /sse?channels=a HTTP/1.1\r\nHost: x\r\n\r\n"))
+				_, _ = p.Write([]byte("GET /sse?channels=a HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 			}
 			for s.store.Subscribers([]byte("a")) < readers {
 				time.Sleep(time.Millisecond)

@@ -57,7 +57,7 @@ func (p *poller) gets(t *testing.T, s *server, text string) {
 		t.Fatal(err)
 	}
 	r.Body.Close()
-	fmt.Fprintf(p.conn, "GET /poll?channels=innocent&since=%s HTTP/1.1\r\nHost: x\r\n\r\n", p.since)
+	fmt.Fprintf(p.conn, "GET /poll?channels=innocent&since=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", p.since)
 	res, err := http.ReadResponse(p.r, nil)
 	if err != nil {
 		t.Fatal(err)

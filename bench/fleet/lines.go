@@ -19,7 +19,7 @@ func (lines) ask(l *loop, i uint32, c *client) {
 		b = l.appendSince(b, c)
 		c.marks &^= placed
 	}
-	b = append(b, " HTTP/1.1\r\nHost: bench\r\n"...)
+	b = append(b, " HTTP/1.1\r\nHost: localhost\r\n"...)
 	if l.kinds[c.group].Transport == "sse" {
 		b = append(b, "Accept: text/event-stream\r\n"...)
 	}

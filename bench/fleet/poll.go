@@ -19,7 +19,7 @@ func (p poll) ask(l *loop, i uint32, c *client) {
 	if k.JSON {
 		b = p.appendWait(l, b, c)
 	}
-	b = append(b, " HTTP/1.1\r\nHost: bench\r\n"...)
+	b = append(b, " HTTP/1.1\r\nHost: localhost\r\n"...)
 	if !k.JSON && c.marks&placed != 0 {
 		b = time.Unix(int64(c.offset), 0).UTC().AppendFormat(append(b, "If-Modified-Since: "...), wire.HTTPTime)
 		b = strconv.AppendUint(append(b, "\r\nIf-None-Match: "...), uint64(c.tag), 10)

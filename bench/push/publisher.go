@@ -110,7 +110,7 @@ func Authorization() string {
 // appendPush appends the request that pushes a payload to a path: of a channel, or of a user.
 func appendPush(b []byte, path string, m wire.Mark, size int) []byte {
 	b = append(append(b, "POST "...), path...)
-	b = append(b, " HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: "...)
+	b = append(b, " HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
 	b = append(append(append(b, "\r\n"...), Authorization()...), "\r\n"...)
 	return wire.AppendPayload(b, m, size)

@@ -88,7 +88,7 @@ func (t *Targeted) poster(id, posters int) *Poster {
 			body = wire.AppendPayload(body, wire.Mark{Sequence: t.sent[c] + 1, Time: now, Stream: uint32(c)}, t.size)
 			body = append(body, "\"}\n"...)
 		}
-		b = fmt.Appendf(b, "POST /publish HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n%s\r\n", len(body), Authorization())
+		b = fmt.Appendf(b, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n%s\r\n", len(body), Authorization())
 		return append(b, body...), true
 	}
 	done := func(r wire.Response) error {

@@ -43,7 +43,7 @@ func ParseFrame(b []byte) (op ws.OpCode, payload []byte, size int, err error) {
 func AppendUpgrade(b []byte, path, subprotocol string, token []byte) []byte {
 	b = append(b, "GET "...)
 	b = append(b, path...)
-	b = append(b, " HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	b = append(b, " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"...)
 	if subprotocol != "" {
 		b = append(b, "Sec-WebSocket-Protocol: "...)

@@ -78,7 +78,7 @@ func (l *link) begin(path string, asks []ask, header string) (*bufio.Reader, err
 	}
 	l.askingAll(asks)
 	token, argument := l.credentials()
-	if err := l.write([]byte("GET " + l.target(path, request, "") + argument + " HTTP/" + version + "\r\nHost: x\r\n" + token + header + "\r\n")); err != nil {
+	if err := l.write([]byte("GET " + l.target(path, request, "") + argument + " HTTP/" + version + "\r\nHost: localhost\r\n" + token + header + "\r\n")); err != nil {
 		return nil, err
 	}
 	if err := l.joinAll(asks); err != nil {

@@ -44,7 +44,7 @@ func (l *link) poll(channels []string) error {
 	l.askingAll(asks)
 	l.s.Asks(l.run.scenario.Grace, time.Now())
 	token, argument := l.credentials()
-	if err := l.write([]byte("GET " + l.target("/poll", asks, wait) + argument + " HTTP/1.1\r\nHost: x\r\n" + token + "\r\n")); err != nil {
+	if err := l.write([]byte("GET " + l.target("/poll", asks, wait) + argument + " HTTP/1.1\r\nHost: localhost\r\n" + token + "\r\n")); err != nil {
 		return err
 	}
 	if err := l.joinAll(asks); err != nil {

@@ -311,7 +311,7 @@ func (p *publisher) answered(l *line, a *answer) error {
 
 // until makes a request again until it is answered, with anything but "come back".
 func (p *publisher) until(path, header string, body []byte) (status int, text []byte, err error) {
-	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), header, body)
+	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), header, body)
 	p.journal.note("POST %s %q %d bytes", path, header, len(body))
 	for end := time.Now().Add(liveness); time.Now().Before(end) && !p.run.gone(); {
 		status, text, err = p.exchange(request)

@@ -14,11 +14,11 @@ import (
 // connection while the server puts it together: the send fails in the middle of serving the request.
 func TestResetDuringReplay(t *testing.T) {
 	for _, request := range []string{
-		"/ws?channels=a,b&since=0,0 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-		"/sse?channels=a,b&since=0,0 HTTP/1.1\r\nHost: x\r\n",
-		"/stream?channels=a,b&since=0,0 HTTP/1.1\r\nHost: x\r\n",
-		"/poll?channels=a,b&since=0,0 HTTP/1.1\r\nHost: x\r\n",
-		"/poll?channels=a,b&since=0,0&wait=0 HTTP/1.1\r\nHost: x\r\n",
+		"/ws?channels=a,b&since=0,0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+		"/sse?channels=a,b&since=0,0 HTTP/1.1\r\nHost: localhost\r\n",
+		"/stream?channels=a,b&since=0,0 HTTP/1.1\r\nHost: localhost\r\n",
+		"/poll?channels=a,b&since=0,0 HTTP/1.1\r\nHost: localhost\r\n",
+		"/poll?channels=a,b&since=0,0&wait=0 HTTP/1.1\r\nHost: localhost\r\n",
 	} {
 		path, _, _ := strings.Cut(request[1:], " ")
 		t.Run(path, func(t *testing.T) { resets(t, "GET "+request+"\r\n") })

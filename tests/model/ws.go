@@ -122,7 +122,7 @@ func (s *socket) handshake(asks []ask) error {
 	if token != "" && s.rng.IntN(2) == 0 {
 		target, token = target+token, ""
 	}
-	request := "GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n" + header
+	request := "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n" + header
 	request += s.protocols(token)
 	if s.rng.Float64() < s.run.scenario.Deflate {
 		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
