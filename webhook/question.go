@@ -28,7 +28,7 @@ type Question struct {
 // Answer is what the backend says.
 type Answer struct {
 	Allow  bool
-	Reason string          // why not, for the client: valid UTF-8, at most 200 bytes; may be empty
+	Reason string          // why not, for the client: a line of valid UTF-8, at most 200 bytes; may be empty
 	Data   json.RawMessage // JSON in place of the question's; nil: as it was. Only when allowed
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,9 +42,15 @@ func checkSecret(secret []byte) ([]byte, error) {
 	return bytes.Clone(secret), nil
 }
 
-// cut shortens text to maxText bytes of valid UTF-8.
+// cut shortens text to maxText bytes of valid UTF-8, in one line: what would be control characters, or end a line, are spaces, so
+// that nobody can put lines of his own into a log.
 func cut(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text[:min(len(text), 2*maxText)], "\uFFFD"))
 	if len(text) <= maxText {
 		return text
 	}

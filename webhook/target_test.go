@@ -99,6 +99,8 @@ func TestCut(t *testing.T) {
 		{long + "é", long},
 		{long + "\xff", long},
 		{"a\xff\xfeb", "a\uFFFDb"},
+		{"a\nb\r\nc\x00\x1b[31m\x7f\u0085\u2028\u2029d", "a b  c  [31m    d"},
+		{strings.Repeat("\n", 1000), strings.Repeat(" ", 200)},
 	} {
 		if got := cut(c.in); got != c.want || !utf8.ValidString(got) || len(got) > 200 {
 			t.Errorf("%q: %q", c.in, got)
