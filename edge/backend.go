@@ -79,26 +79,20 @@ func (r *reactor) serveReady(q *request) {
 	r.answerText(q, 200, "ok\n")
 }
 
-// serveChannel serves /channels/{name} and /channels/{name}/history.
+// serveChannel serves /channels/{name}, /channels/{name}/history and /channels/{name}/presence.
 func (r *reactor) serveChannel(q *request) {
-	raw := q.path[len("/channels/"):]
-	raw, history := bytes.CutSuffix(raw, []byte("/history"))
-	raw, members := bytes.CutSuffix(raw, []byte("/presence"))
+	raw, rest, more := bytes.Cut(q.path[len("/channels/"):], []byte("/"))
 	name, ok := unescape(raw, false)
-	if code := channel.CheckName(name); !ok || code != codes.None {
+	switch code := channel.CheckName(name); {
+	case more && string(rest) != "history" && string(rest) != "presence":
+		r.fail(q, codes.New(codes.NotFound, ""))
+	case !ok || code != codes.None:
 		r.fail(q, codes.New(codes.BadChannel, quoted(raw)))
-		return
-	}
-	if members {
+	case string(rest) == "presence":
 		r.only(q, "GET, HEAD, OPTIONS", func(q *request) { r.serveMembers(q, name) })
-		return
-	}
-	if history {
+	case string(rest) == "history":
 		r.only(q, "GET, HEAD, OPTIONS", func(q *request) { r.serveHistory(q, name) })
-		return
-	}
-	switch string(q.Header.Method()) {
-	case "POST":
+	case string(q.Header.Method()) == "POST":
 		r.push(q, name)
 	default:
 		r.only(q, "GET, HEAD, POST, DELETE, OPTIONS", func(q *request) {

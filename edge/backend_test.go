@@ -349,3 +349,40 @@ func TestExpectContinue(t *testing.T) {
 	p.write("hello")
 	p.want(202)
 }
+
+// TestBackendPaths: a path is one that PROTOCOL.md names, to its end; whatever else begins or ends like it is nothing.
+func TestBackendPaths(t *testing.T) {
+	r := newRig(t, func(c *edge.Config) { c.Presence, c.Console = "members", []byte("<p>") })
+	r.push(t, "a", "x")
+	for _, c := range []struct {
+		path   string
+		status int // of GET; with more behind it: 404
+	}{
+		{"/", 200}, {"/console", 200}, {"/stats", 200}, {"/metrics", 200}, {"/healthz", 200}, {"/readyz", 200},
+		{"/publish", 405}, {"/tokens/revoke", 405}, {"/users", 405}, {"/users/42", 200}, {"/users/42/mailbox", 200}, {"/users/42/connections", 405},
+		{"/channels/a", 200}, {"/channels/a/history", 200}, {"/channels/a/presence", 200}, {"/sse?channels=a", 200},
+		{"/users/", 400}, {"/users//mailbox", 400}, {"/channels/", 400}, {"/channels//history", 400}, {"/users/a%2Fmailbox", 400}, {"/channels/a%2Fhistory", 400},
+		{"/channels", 404}, {"/nothing", 404}, {"//", 404}, {"//stats", 404}, {"/./stats", 404}, {"/Stats", 404}, {"/%73tats", 404},
+		{"/console/x", 404}, {"/channels/a/stats", 404}, {"/channels/a/History", 404}, {"/users/42/presence", 404}, {"/users/42/43", 404},
+		{"/channels/a/presence/history", 404}, {"/channels/a/history/presence", 404}, {"/channels/a/b/history", 404}, {"/channels/a//history", 404},
+		{"/users/42/mailbox/connections", 404}, {"/users/42/connections/mailbox", 404}, {"/users/42//mailbox", 404},
+	} {
+		ends := []string{""}
+		if c.status != 400 && c.path != "/" && c.path != "/users" && c.path != "/channels" { // what follows those is a name
+			ends = append(ends, "/", "/x")
+		}
+		for _, end := range ends {
+			path, query, _ := strings.Cut(c.path, "?")
+			want := c.status
+			if end != "" {
+				want = 404
+			}
+			p := newPeer(t, r.backend)
+			p.get(path + end + "?" + query)
+			res := p.head("GET")
+			if p.Close(); res.StatusCode != want {
+				t.Errorf("%s%s: %s, want %d", path, end, res.Status, want)
+			}
+		}
+	}
+}

@@ -11,25 +11,23 @@ import (
 	"encke/token"
 )
 
-// serveUsers serves /users, /users/{id} and /users/{id}/connections of the backend.
+// serveUsers serves /users, /users/{id}, /users/{id}/connections and /users/{id}/mailbox of the backend.
 func (r *reactor) serveUsers(q *request, path string) {
 	if path == "" {
 		r.only(q, "POST, OPTIONS", r.serveUserStates)
 		return
 	}
-	raw, connections := strings.CutSuffix(path[1:], "/connections")
-	box := false
-	if !connections {
-		raw, box = strings.CutSuffix(raw, "/mailbox")
-	}
+	raw, rest, more := strings.Cut(path[1:], "/")
 	name, ok := unescape([]byte(raw), false)
 	id := string(name)
 	switch {
+	case more && rest != "connections" && rest != "mailbox":
+		r.fail(q, codes.New(codes.NotFound, ""))
 	case !ok || !token.CheckUser(id):
 		r.fail(q, codes.New(codes.BadUser, quoted([]byte(raw))))
-	case box:
+	case rest == "mailbox":
 		r.only(q, "GET, HEAD, DELETE, OPTIONS", func(q *request) { r.serveMailbox(q, id) })
-	case connections:
+	case rest == "connections":
 		r.only(q, "DELETE, OPTIONS", func(q *request) { r.disconnectUser(q, id) })
 	case string(q.Header.Method()) == "POST":
 		r.push(q, []byte(token.UserChannel(id)))
