@@ -276,7 +276,9 @@ func (r *reactor) acknowledge(q *request) *codes.Error {
 	if err != nil || r.claims == nil {
 		return codes.New(codes.BadAck, quoted(text))
 	}
-	r.server.mailboxes.Ack(r.claims.Subject, n, r.now)
+	if !q.head {
+		r.server.mailboxes.Ack(r.claims.Subject, n, r.now)
+	}
 	return nil
 }
 

@@ -43,14 +43,17 @@ func (r *reactor) servePoll(q *request) {
 
 // pollNow answers with what is there, without subscribing; has are the letters that the client has got.
 func (r *reactor) pollNow(q *request, has lettered) {
-	if r.claims != nil {
+	here := r.claims != nil && !q.head // a HEAD makes nobody online, nor present
+	if here {
 		r.server.users.touch(r.claims.Subject, r.now)
 	}
 	body := r.beginPoll()
 	r.offsets = r.offsets[:0]
 	room := r.room()
 	for i, name := range r.names {
-		r.passing(q.c, name)
+		if here {
+			r.passing(q.c, name)
+		}
 		joined, err := r.server.store.Read(name, r.froms[i], pollPiece(body, room), r.now, r.replay[:0])
 		if err != nil {
 			r.fail(q, err)

@@ -75,9 +75,6 @@ func (r *reactor) introduce(c netloop.ID, cl *client) {
 
 // passing notes that a user asks for a channel now and then, without a connection that stays: it is present for the grace.
 func (r *reactor) passing(c netloop.ID, name []byte) {
-	if r.claims == nil {
-		return
-	}
 	if mode := r.server.presenceMode(name); mode != presence.Off && r.mayPass(c) {
 		ch := r.server.presence.Open(string(name), mode)
 		ch.Enter(r.claims.Subject, r.claims.Info())

@@ -632,3 +632,26 @@ func TestPresenceCounts(t *testing.T) {
 		t.Error("a large batch came in one piece")
 	}
 }
+
+// TestHeadDoesNothing: whoever asks for the headers alone is not online by it, not present, and has read nothing.
+func TestHeadDoesNothing(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, nil)
+	letter := r.letter(t, "42", "kept")
+	for _, target := range []string{"/poll?wait=0&", "/poll?wait=60&", "/poll?", "/sse?", "/stream?", "/ws?", "/presence?channel=x&"} {
+		p := newPeer(t, r.public)
+		p.write(fmt.Sprintf("HEAD %schannels=x&ack=%d&%s HTTP/1.1\r\nHost: localhost\r\n\r\n", target, letter, ticketFor(t, "42", "", readsAll)))
+		if res := p.head("HEAD"); (res.StatusCode != 200) != (target == "/ws?") {
+			t.Errorf("%s: %s", target, res.Status)
+		}
+		if s := userState(t, r, "42"); s.Online || s.LastSeen != nil {
+			t.Errorf("%s: %+v", target, s)
+		}
+		if h := r.here(t, "x"); h.Users != 0 || h.Connections != 0 || len(h.Members) != 0 {
+			t.Errorf("%s: %+v", target, h)
+		}
+		if kept := r.kept(t, "42"); !slices.Equal(kept, []uint64{letter}) {
+			t.Errorf("%s: letters %v", target, kept)
+		}
+	}
+}
