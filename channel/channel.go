@@ -13,6 +13,7 @@ type Channel struct {
 	shard    *shard
 	settings *Settings
 	bucket   uint16 // of the shard's floors
+	kind     kind
 
 	// guarded by shard.mu
 	place uint32 // in shard.all
@@ -79,19 +80,27 @@ func (ch *Channel) keep(p *Publication, limit int) {
 		ch.kept = new(history)
 	}
 	ch.kept.push(p, limit)
-	ch.shard.ledger.push(p, ch)
+	ch.shard.ledgers[ch.kind].push(p, ch)
 	ch.shard.kept.Add(1)
-	ch.shard.store.bytes.Add(int64(p.cost))
+	ch.hold(int64(p.cost))
 }
 
 // evict takes the oldest publication out of the history, counts why and returns the bytes that this frees.
 func (ch *Channel) evict(why reason) int64 {
 	p := ch.kept.pop()
-	ch.shard.ledger.remove(p)
+	ch.shard.ledgers[ch.kind].remove(p)
 	ch.shard.kept.Add(-1)
 	ch.shard.evicted[why].Add(1)
-	ch.shard.store.bytes.Add(-int64(p.cost))
+	ch.hold(-int64(p.cost))
 	return int64(p.cost) + p.Forms.settle()
+}
+
+// hold counts bytes that are kept.
+func (ch *Channel) hold(n int64) {
+	ch.shard.store.bytes.Add(n)
+	if ch.kind == aside {
+		ch.shard.store.aside.Add(n)
+	}
 }
 
 // expire evicts at most n publications that are too old, from the oldest on, and tells whether there are more.

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// ledger lists the kept publications of a shard's channels in the order in which they were published, so that the
+// ledger lists the kept publications of a shard's channels of one kind in the order in which they were published, so that the
 // oldest is at hand when memory runs out. A publication leaves it the moment it leaves its channel's history: nothing
 // in it is stale, and it needs no memory of its own. The publications of one channel stand in it in offset order,
 // since they enter under the channel's lock; so the oldest in the ledger is also the oldest in its channel.

@@ -56,6 +56,37 @@ func TestOldestGoesFirst(t *testing.T) {
 	}
 }
 
+// TestAside: channels that strangers fill have a part of the memory, and lose their own oldest; what others keep stays, until the whole
+// is spent: then the oldest goes, whosesoever it is.
+func TestAside(t *testing.T) {
+	const most, part = 200_000, 50_000
+	s := NewStore(Config{Epoch: epochK, Length: 1000, Memory: most, Aside: "$p:", AsideMax: part})
+	push(t, s, "a", 1, 1)
+	push(t, s, "$p:old", 1, 2)
+	push(t, s, "$p", 1, 3) // not one of them
+	for now := int64(4); s.Totals().EvictedMemory < 1000; now++ {
+		push(t, s, fmt.Sprint("$p:", now%500), 1, now)
+		if n := s.aside.Load(); n > part {
+			t.Fatalf("%d bytes aside", n)
+		}
+	}
+	if len(kept(s, "$p:old")) != 0 || len(kept(s, "a")) != 1 || len(kept(s, "$p")) != 1 {
+		t.Error("another's publication went")
+	}
+	for now, was := int64(10_000), s.Totals().EvictedMemory; s.Totals().EvictedMemory == was; now++ {
+		push(t, s, "a", 1, now)
+	}
+	if kept(s, "a")[0].Offset != 2 {
+		t.Error("the oldest was spared")
+	}
+	for now := int64(20_000); s.aside.Load() > 0; now++ {
+		push(t, s, "a", 1, now)
+	}
+	if n := s.Totals().Bytes; n > most || n < most*9/10 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
 // TestEvictedAreNotPinned: neither ring nor ledger nor a neighbour somebody still holds keeps an evicted publication.
 func TestEvictedAreNotPinned(t *testing.T) {
 	s := NewStore(Config{Epoch: epochK, Length: 3})

@@ -106,19 +106,17 @@ func (s *Store) publish(ch *Channel, p *Publication, now int64) Result {
 	return Result{Offset: ch.head, Subscribers: int(ch.subs)}
 }
 
-// makeRoom evicts the oldest publications, whatever their channel, while history takes more memory than it may, until
-// it has freed budget bytes. The caller holds no lock; so the bound is exceeded for a moment by what is being published.
+// makeRoom evicts the oldest publications while history takes more memory than it may, until it has freed budget bytes: whatever
+// their channel, but those that are aside first where these have more than their part. The caller holds no lock; so the bound is
+// exceeded for a moment by what is being published.
 func (s *Store) makeRoom(budget int64) {
-	if s.conf.Memory <= 0 {
-		return
-	}
-	for budget > 0 && s.bytes.Load() > s.conf.Memory {
-		sh := s.oldestShard()
-		if sh == nil {
+	for budget > 0 {
+		l := s.ledgerToTrim()
+		if l == nil {
 			return
 		}
 		budget -= int64(overhead) // also when somebody else was faster: this must end
-		ch := sh.ledger.channelOfOldest()
+		ch := l.channelOfOldest()
 		if ch == nil {
 			continue
 		}
@@ -131,16 +129,26 @@ func (s *Store) makeRoom(budget int64) {
 	}
 }
 
-// oldestShard returns the shard with the oldest publication, nil when nothing is kept.
-func (s *Store) oldestShard() *shard {
-	best, when := -1, int64(never)
-	for i := range s.oldest {
-		if t := s.oldest[i].Load(); t < when {
-			best, when = i, t
+// ledgerToTrim returns the ledger whose oldest publication has to go, nil when none has to.
+func (s *Store) ledgerToTrim() *ledger {
+	switch c := &s.conf; {
+	case c.AsideMax > 0 && s.aside.Load() > c.AsideMax:
+		return s.oldestLedger(aside, aside)
+	case c.Memory > 0 && s.bytes.Load() > c.Memory:
+		return s.oldestLedger(common, aside)
+	}
+	return nil
+}
+
+// oldestLedger returns the ledger with the oldest publication of the kinds from first to last, nil when nothing is kept.
+func (s *Store) oldestLedger(first, last kind) (oldest *ledger) {
+	when := int64(never)
+	for k := first; k <= last; k++ {
+		for i := range s.oldest[k] {
+			if t := s.oldest[k][i].Load(); t < when {
+				oldest, when = &s.shards[i].ledgers[k], t
+			}
 		}
 	}
-	if best < 0 {
-		return nil
-	}
-	return &s.shards[best]
+	return oldest
 }

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -15,6 +16,8 @@ type Config struct {
 	Slow       Slow    // what becomes of subscribers that are too slow
 	Rules      []Rule  // channels for which these three are otherwise; the first that fits counts
 	Memory     int64   // bytes kept over all channels; 0 is no limit
+	Aside      string  // the beginning of the names of channels that strangers make something be published in
+	AsideMax   int64   // bytes of Memory that those may have together: beyond it their oldest goes, and no other's; 0 is no limit
 	IDAge      int64   // for how many milliseconds message ids are remembered; 0: not at all
 	IDMemory   int64   // bytes of them over all channels; beyond it the oldest are forgotten
 	Loops      int     // how many loops there are, at most 64
@@ -71,9 +74,10 @@ type Store struct {
 
 	// atomic
 	ids     atomic.Uint64
-	idBytes atomic.Int64            // of message ids
-	bytes   atomic.Int64            // kept by history, forms included
-	oldest  [numShards]atomic.Int64 // the ledgers' when, side by side since makeRoom reads them all
+	idBytes atomic.Int64                      // of message ids
+	bytes   atomic.Int64                      // kept by history, forms included
+	aside   atomic.Int64                      // of these, kept by channels that are aside, forms not included
+	oldest  [numKinds][numShards]atomic.Int64 // the ledgers' when, side by side since makeRoom reads them all
 
 	// guarded by sweeping
 	sweeping   sync.Mutex
@@ -84,9 +88,9 @@ type Store struct {
 
 // shard is a part of the channels, by the hash of their names.
 type shard struct {
-	store  *Store // immutable
-	ledger ledger
-	ids    ids
+	store   *Store // immutable
+	ledgers [numKinds]ledger
+	ids     ids
 
 	// guarded by mu
 	mu     sync.RWMutex
@@ -101,6 +105,24 @@ type shard struct {
 	published     atomic.Uint64
 	subscriptions atomic.Int64
 	evicted       [numReasons]atomic.Uint64
+}
+
+// kind is in which ledger a channel is.
+type kind uint8
+
+const (
+	common kind = iota
+	aside       // Config.Aside
+
+	numKinds
+)
+
+// kind returns that of a channel.
+func (s *Store) kind(name []byte) kind {
+	if p := s.conf.Aside; p != "" && bytes.HasPrefix(name, []byte(p)) {
+		return aside
+	}
+	return common
 }
 
 // reason is why a publication is no longer kept.
@@ -125,8 +147,10 @@ func NewStore(c Config) *Store {
 		sh := &s.shards[i]
 		sh.store = s
 		sh.byName = make(map[string]*Channel)
-		sh.ledger.when = &s.oldest[i]
-		s.oldest[i].Store(never)
+		for k := range sh.ledgers {
+			sh.ledgers[k].when = &s.oldest[k][i]
+			s.oldest[k][i].Store(never)
+		}
 	}
 	return s
 }
@@ -193,6 +217,7 @@ func (sh *shard) make(name []byte, bucket uint16) *Channel {
 		shard:    sh,
 		settings: sh.store.settings(name),
 		bucket:   bucket,
+		kind:     sh.store.kind(name),
 		place:    uint32(len(sh.all)),
 		head:     sh.floor(bucket),
 	}

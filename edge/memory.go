@@ -11,7 +11,8 @@ import (
 // The budget of memory: Config.Memory is split over what grows with use, and each part is bounded where it is asked for more.
 //
 //	connections  1/2   so many are admitted at most (MostConnections); the kernel's part of them counts
-//	history      1/8   the oldest goes (channel.Store)
+//	history      1/8   the oldest goes (channel.Store); of it joins and leaves have a quarter, and beyond that their oldest goes: who
+//	                   subscribes to ever new channels makes some with each, and should put out nobody's messages
 //	output       1/8   that waits for readers: from three quarters on each reader may have less of it, at the whole publishers wait
 //	input        1/16  requests and messages of which a part has come: the one that asks for more is refused
 //	             1/32  commands that wait for the site's backend: the one that asks for more is refused
@@ -21,11 +22,12 @@ import (
 // The rest is for the runtime and for what is in passing. New connections are refused while output, or the whole as measured, is
 // spent; what is connected is served all the same.
 const (
-	historyShare = 8
-	outputShare  = 8
-	inputShare   = 16
-	idShare      = 64
-	mailboxShare = 32
+	historyShare  = 8
+	presenceShare = 4 // of history
+	outputShare   = 8
+	inputShare    = 16
+	idShare       = 64
+	mailboxShare  = 32
 
 	// connectionMemory is what a connection is reckoned at, kernel included: 4.2 KB idle (tools/doctor), and a message or two
 	// on its way.

@@ -655,3 +655,33 @@ func TestHeadDoesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestPresenceFillsItsPart: who is in ever new channels makes joins and leaves in each, which put out one another and nobody's
+// messages; and the numbers are right when that is over.
+func TestPresenceFillsItsPart(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, func(c *edge.Config) {
+		c.UserGrace, c.HistoryMemory, c.HistoryAge, c.MaxChannels = 10*time.Millisecond, 50_000, time.Hour, 100
+	})
+	r.push(t, "x", "the oldest of all")
+	ticket, p := ticketFor(t, "42", `{"name":"Ada"}`, rights{"*": {"subscribe"}}), newPeer(t, r.public)
+	for n := 0; r.Stats().Dropped["memory"] < 1000; n++ {
+		var names []string
+		for i := range 100 {
+			names = append(names, fmt.Sprintf("new:%d:%d", n, i))
+		}
+		p.get("/poll?wait=0.001&channels=" + strings.Join(names, ",") + "&" + ticket)
+		p.want(200)
+	}
+	if _, text := r.ask(t, "GET", "/channels/x/history", ""); !strings.Contains(text, "the oldest of all") {
+		t.Errorf("history is %s", text)
+	}
+	p.Close()
+	waitFor(t, "all to have left", func() bool {
+		s := r.Stats().Users
+		return s.Presence.Members == 0 && s.Presence.Connections == 0 && s.Online == 0
+	})
+	if h := r.here(t, "new:1:1"); h.Users != 0 || h.Connections != 0 {
+		t.Errorf("%+v", h)
+	}
+}

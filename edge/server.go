@@ -106,7 +106,7 @@ func newServer(config Config, between func(channel.Sink) channel.Sink) (*Server,
 	s.figures.perLoop = make([]loopFigures, config.Loops)
 	s.store = channel.NewStore(channel.Config{
 		Epoch: newEpoch(), Length: all.Length, Age: all.Age, Slow: all.Slow, Rules: rules,
-		Memory: config.HistoryMemory, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
+		Memory: config.HistoryMemory, Aside: presencePrefix, AsideMax: config.HistoryMemory / presenceShare, IDAge: config.IDAge.Milliseconds(), IDMemory: config.IDMemory,
 		Loops: config.Loops, MaxMessage: config.MaxMessage, Sink: between(s), Latent: s.users, Watcher: s.watcher(),
 	})
 	s.presence = newPresence(s)
