@@ -22,6 +22,7 @@ test:
 	go vet ./...
 	ENCKE_OUTSIDE=1 go test -race -timeout 20m ./...
 	go test -run 'Alloc|HeapObjects' ./bitset ./channel ./edge ./longpoll ./netloop ./wsframe
+	sh tools/clients.sh
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi

@@ -9,6 +9,8 @@ need() { # need COMMAND PACKAGE
 }
 need chromium chromium
 need php php-cli
+php -m 2>/dev/null | grep -qi '^curl$' || packages="$packages php-curl"
+need phpunit phpunit
 need curl curl
 need node nodejs
 need npm npm

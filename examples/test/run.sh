@@ -16,4 +16,4 @@ if [ -z "${ENCKE_BINARY:-}" ] || [ -z "${EXAMPLES_BINARY:-}" ]; then
 fi
 export ENCKE_BINARY EXAMPLES_BINARY
 [ $# -gt 0 ] || set -- examples/test/*.test.mjs
-node --test "$@"
+node --test --test-reporter=spec "$@"

@@ -22,7 +22,7 @@ let tests = 0;
 
 // setup gives a test its proxy, channel and browser context, and holds the console's errors against it.
 async function setup(t, more = {}) {
-  const x = { proxy: await startProxy(server, more.proxy), context: await browser.newContext(), channel: "c" + ++tests, console: [], n: 0 };
+  const x = { proxy: await startProxy(more.server ?? server, more.proxy), context: await browser.newContext(), channel: "c" + ++tests, console: [], n: 0 };
   t.after(async () => {
     await x.context.close();
     x.proxy.stop();
@@ -209,4 +209,44 @@ describe("Chromium", { concurrency: 5 }, () => {
       if (transport === "ws") assert.deepEqual(x.console, []);
     });
   }
+
+  test("1,000 messages over all transports, through a restart and a kill of the server", { timeout: 90000 }, async t => {
+    const own = await startServer("--return-within", "300ms", "--history-length", "1000");
+    t.after(() => own.stop("SIGKILL"));
+    const x = await setup(t, { server: own });
+    const pages = await Promise.all([...LADDER.map(transport => [transport]), undefined].map(async transports => {
+      const page = await x.page({ ...transports && { transports }, shared: false, interval: 300, backoff: 200, wait: 3 });
+      await x.open(page);
+      return page;
+    }));
+    const pushed = [];
+    for (let n = 0; n < 1000; n++) {
+      const end = { 333: "SIGTERM", 666: "SIGKILL" }[n]; // in the middle of what is on its way
+      const wave = Promise.allSettled(Array.from({ length: end ? 20 : 1 }, (_, i) => own.push(x.channel, n + "." + i)));
+      if (end) await own.stop(end).then(own.launch);
+      for (const r of await wave) if (r.status === "fulfilled") pushed.push(r.value.position);
+      if (n % 10 === 0) await sleep(10);
+    }
+    const newest = pushed.at(-1), [epoch] = newest.split(".");
+    for (const [i, page] of pages.entries()) {
+      const name = LADDER[i] ?? "any";
+      await page.waitForFunction(at => sub.since === at, newest, { timeout: 25000 });
+      const got = await page.evaluate("got"), places = got.messages.map(m => m.at);
+      assert.deepEqual([...new Set(got.gaps.map(g => g.reason))], ["epoch"], name);
+      assert.equal(new Set(places).size, places.length, `${name}: one came twice`);
+      const last = {}; // of each epoch: they are given in order
+      for (const [e, offset] of places.map(at => at.split("."))) {
+        assert.ok(Number(offset) === (last[e] ?? 0) + 1 || e !== epoch && last[e] === undefined || e === epoch && Number(offset) === 1, `${name}: ${e}.${offset} after ${last[e]}`);
+        last[e] = Number(offset);
+      }
+      // What is missing is the end of an epoch, of which the gap tells; of the last epoch nothing is, but what a gap told.
+      for (const p of pushed.filter(p => !places.includes(p))) {
+        const [e, offset] = p.split(".");
+        const told = got.gaps.some(g => g.at.startsWith(e + ".") && Number(g.at.split(".")[1]) >= Number(offset));
+        assert.ok(told || e !== epoch && Number(offset) > (last[e] ?? 0), `${name}: ${p} is missing, and nothing has told of it`);
+      }
+      t.diagnostic(`${name}: ${places.length} of ${pushed.length}, ${got.gaps.length} gaps`);
+    }
+    assert.deepEqual(x.console.filter(text => !/net::ERR_|WebSocket connection to .* failed/.test(text)), []); // the browser's own, while the server is away
+  });
 });

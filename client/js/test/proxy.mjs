@@ -46,7 +46,7 @@ export async function startProxy(server, more = {}) {
       res.writeHead(answer.statusCode, answer.headers);
       res.flushHeaders();
       if (held) answer.resume();
-      else answer.pipe(res);
+      else answer.on("error", () => res.destroy()).pipe(res);
     });
     up.on("error", () => res.destroy());
     res.on("close", () => up.destroy());

@@ -20,4 +20,4 @@ if ! command -v chromium >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt
 fi
 npx --no-install tsc -p test/tsconfig.json
 echo "types: ok"
-node --test test/logic.test.mjs test/server.test.mjs test/browser.test.mjs
+node --test --test-reporter=spec test/logic.test.mjs test/server.test.mjs test/browser.test.mjs

@@ -164,7 +164,7 @@ abstract class ClientCase extends TestCase
         self::assertSame(['you' => 'have won'], $phone->next()['data']);
         self::assertSame('prize', $laptop->next()['event']);
         $results = $this->encke->toUsers([42, '43', 'no/body'], 'all');
-        self::assertSame([2, 0, 'bad_channel'], array_map(fn ($r) => $r instanceof Published ? $r->subscribers : $r->code, $results));
+        self::assertSame([2, 0, 'bad_user'], array_map(fn ($r) => $r instanceof Published ? $r->subscribers : $r->code, $results));
         self::assertSame([], $this->encke->toUsers([], 'all'));
 
         $state = $this->encke->online(42);
