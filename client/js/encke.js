@@ -342,7 +342,7 @@ export class Encke extends Emitter {
 	}
 
 	_poll(channel, since) {
-		return this._http("/poll" + query([[channel, { since }]]) + "&wait=0");
+		return this._http("/poll" + query([[channel, { since }]]) + "&wait=0&mail=" + 1e16);
 	}
 
 	_getToken(fresh) {
@@ -435,10 +435,7 @@ class Subscription extends Emitter {
 		try {
 			do {
 				const r = await c._poll(this.channel, this.since);
-				for (const m of r.publications) {
-					if (m.mail) c._letter(m);
-					else if (!this._over && m.channel === this.channel) this._apply(m, true);
-				}
+				for (const m of r.publications) if (!this._over && m.channel === this.channel) this._apply(m, true);
 				if (this.since === "0") [this.since] = r.position.split(",");
 			} while (!this._over && ahead(c._channels.get(this.channel).last ?? "", this.since) > 0);
 			this._healing = false;
@@ -504,6 +501,7 @@ class Link {
 	short = 0;
 	rung = 0;
 	n = 0;
+	mail = 0;
 
 	constructor(client) {
 		const o = client._o;
@@ -710,7 +708,7 @@ class Link {
 	item(item) {
 		const ch = this.channels.get(item.channel);
 		if (item.reason === "epoch") this.short = 0;
-		if (item.mail) this.letters.set(item.mail, item);
+		if (item.mail) this.letters.set(this.mail = item.mail, item);
 		else if (!ch?.since) return;
 		else ch.since = item.position;
 		this.up({ item });
@@ -852,7 +850,7 @@ class Link {
 
 	async read({ signal }, wait) {
 		const list = [...this.channels], began = this.o.now();
-		const r = await this.client._http(`/poll${query(list)}&wait=${wait}`, { signal, timeout: this.o.timeout + 1000 * wait });
+		const r = await this.client._http(`/poll${query(list)}&wait=${wait}&mail=${this.mail}`, { signal, timeout: this.o.timeout + 1000 * wait });
 		if (signal.aborted) throw signal.reason;
 		if (!wait) this.set({ latency: this.o.now() - began });
 		this.adopt(list, r.position);

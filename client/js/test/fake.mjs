@@ -157,8 +157,8 @@ export class Server {
       publications.push(...replay.slice(0, 50));
       position.push(replay[49]?.position ?? this.position(n));
     });
-    const letters = p.user ? this.waiting(p.user).filter(l => l.mail > this.polled) : [];
-    this.polled = Math.max(this.polled, ...letters.map(l => l.mail));
+    const has = p.q.get("mail"), letters = p.user ? this.waiting(p.user).filter(l => l.mail > (has ?? this.polled)) : [];
+    if (has === null) this.polled = Math.max(this.polled, ...letters.map(l => l.mail));
     publications.push(...letters.map(l => this.wire(l)));
     if (!publications.length && !force) return;
     this.polls = this.polls.filter(x => x !== p);
