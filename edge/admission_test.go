@@ -41,7 +41,8 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 			t.Fatalf("within the limit: %s", answer)
 		}
 	}
-	if _, answer := from(t, r, "127.0.0.1"); status(answer) != "429" || !strings.Contains(answer, `"address_limit"`) || !strings.Contains(answer, "Retry-After: ") {
+	if _, answer := from(t, r, "127.0.0.1"); status(answer) != "429" || !strings.Contains(answer, `"address_limit"`) || !strings.Contains(answer, "\r\nRetry-After: ") ||
+		!strings.Contains(answer, "\r\nAccess-Control-Expose-Headers: Retry-After\r\n") {
 		t.Errorf("over the limit: %s", answer)
 	}
 	if _, answer := from(t, r, "127.0.0.2"); status(answer) != "200" {

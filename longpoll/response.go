@@ -148,6 +148,9 @@ func AppendError(dst []byte, c *Clock, e *codes.Error, o ErrorOptions) []byte {
 		dst = append(dst, "Retry-After: "...)
 		dst = strconv.AppendInt(dst, int64(o.Retry), 10)
 		dst = append(dst, "\r\n"...)
+		if !c.Private { // pages of other hosts may read it (Fetch, "CORS-safelisted response-header name")
+			dst = append(dst, "Access-Control-Expose-Headers: Retry-After\r\n"...)
+		}
 	}
 	if o.Allow != "" {
 		dst = append(dst, "Allow: "...)

@@ -111,7 +111,7 @@ func TestAppendError(t *testing.T) {
 		{"plain", codes.BadRequest, "a \"b\"", ErrorOptions{}, 400, "Content-Type: application/json"},
 		{"close", codes.BadChunk, "", ErrorOptions{Close: true}, 400, "Connection: close"},
 		{"1.0", codes.NotFound, "", ErrorOptions{KeepAlive10: true}, 404, "Connection: keep-alive"},
-		{"retry", codes.Overloaded, "", ErrorOptions{Retry: 5}, 503, "Retry-After: 5"},
+		{"retry", codes.Overloaded, "", ErrorOptions{Retry: 5}, 503, "Retry-After: 5; Access-Control-Expose-Headers: Retry-After"},
 		{"allow", codes.MethodNotAllowed, "", ErrorOptions{Allow: "GET, HEAD"}, 405, "Allow: GET, HEAD"},
 		{"upgrade", codes.UpgradeRequired, "", ErrorOptions{}, 426, "Upgrade: websocket; Connection: Upgrade; Sec-WebSocket-Version: 13"},
 		{"upgrade, close", codes.UpgradeRequired, "", ErrorOptions{Close: true}, 426, "Connection: Upgrade; Connection: close"},
@@ -149,10 +149,15 @@ func TestAppendError(t *testing.T) {
 // TestErrorLines: what an error adds stands there once and only when asked for.
 func TestErrorLines(t *testing.T) {
 	none := string(AppendError(nil, clock(), codes.New(codes.NotFound, ""), ErrorOptions{}))
-	for _, name := range []string{"Connection", "Retry-After", "Allow:", "Upgrade", "Sec-WebSocket"} {
+	for _, name := range []string{"Connection", "Retry-After", "Expose", "Allow:", "Upgrade", "Sec-WebSocket"} {
 		if strings.Contains(none, name) {
 			t.Errorf("%q has %s", none, name)
 		}
+	}
+	private := &Clock{Private: true}
+	private.Set(1)
+	if got := string(AppendError(nil, private, codes.New(codes.Overloaded, ""), ErrorOptions{Retry: 5})); strings.Contains(got, "Access-Control") || !strings.Contains(got, "Retry-After: 5\r\n") {
+		t.Errorf("got %q", got)
 	}
 	upgrade := string(AppendError(nil, clock(), codes.New(codes.UpgradeRequired, ""), ErrorOptions{Close: true}))
 	if !strings.Contains(upgrade, "\r\nConnection: Upgrade\r\nConnection: close\r\n") {
