@@ -2,6 +2,8 @@ package site
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -12,7 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Visitor is who looks at a page: one browser, by a cookie. A real site has its own accounts; here everybody says who they are.
+// Visitor is who looks at a page: one browser, by a cookie. A real site has its own accounts; here everybody says what they are called.
 type Visitor struct {
 	ID   string `json:"id"` // of characters that an Encke user may have
 	Name string `json:"name"`
@@ -20,34 +22,48 @@ type Visitor struct {
 
 const cookieName = "examples_visitor"
 
+// card is what the cookie says. Everybody sees ids; only the browser itself knows the key that its id is made of, so that nobody can
+// come as somebody else, and the site need not remember anything.
+type card struct {
+	Key  string
+	Name string
+}
+
+// visitor returns whose card it is.
+func (c card) visitor() Visitor {
+	sum := sha256.Sum256([]byte("visitor " + c.Key))
+	return Visitor{ID: strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12]), Name: CleanName(c.Name)}
+}
+
 // nameLength bounds names, in characters.
 const nameLength = 24
 
-// Visitor returns who makes a request. Who has not been here before gets an id and a cookie, which it shows from then on.
-func (s *Site) Visitor(w http.ResponseWriter, r *http.Request) Visitor {
+// Visitor returns who makes a request. Who has not been here before gets a cookie, and with it an id, which stays from then on.
+func (s *Site) Visitor(w http.ResponseWriter, r *http.Request) Visitor { return s.card(w, r).visitor() }
+
+// card returns that of a request, or a new one, which the answer brings.
+func (s *Site) card(w http.ResponseWriter, r *http.Request) card {
 	if c, err := r.Cookie(cookieName); err == nil {
-		var v Visitor
-		if text, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil && json.Unmarshal(text, &v) == nil && validID(v.ID) {
-			v.Name = CleanName(v.Name)
-			return v
+		var known card
+		if text, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil && json.Unmarshal(text, &known) == nil && len(known.Key) >= keyLength {
+			return known
 		}
 	}
-	v := Visitor{ID: strings.ToLower(rand.Text()[:12])}
-	s.remember(w, v)
-	return v
+	c := card{Key: rand.Text()}
+	c.give(w)
+	return c
 }
 
-func (s *Site) remember(w http.ResponseWriter, v Visitor) {
-	text, err := json.Marshal(v)
+// keyLength is how long keys are at least, in characters of base32: 128 bits, as rand.Text makes them.
+const keyLength = 26
+
+func (c card) give(w http.ResponseWriter) {
+	text, err := json.Marshal(c)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(text), Path: "/", MaxAge: 30 * 24 * 3600,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode})
-}
-
-func validID(id string) bool {
-	return len(id) == 12 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
 // CleanName returns a name as it is shown: without control characters, without spaces around, and not too long.
@@ -73,11 +89,11 @@ func (s *Site) Visitors(mux *http.ServeMux) {
 		if !Read(w, r, &say) {
 			return
 		}
-		v := s.Visitor(w, r)
-		v.Name = CleanName(say.Name)
+		c := s.card(w, r)
+		c.Name = CleanName(say.Name)
 		w.Header().Del("Set-Cookie")
-		s.remember(w, v)
-		Answer(w, v)
+		c.give(w)
+		Answer(w, c.visitor())
 	})
 }
 
