@@ -10,10 +10,15 @@ export async function rename(name) {
   return ask("PUT", "/visitor", { name });
 }
 
-/** Asks the site for something; throws an Error with its words when it refuses. */
+/**
+ * Asks the site for something. Throws an Error with its words when it refuses (status is then the HTTP status), and one that says so
+ * when it cannot be reached within 15 s.
+ */
 export async function ask(method, path, body) {
-  const answer = await fetch(path, { method, headers: body === undefined ? {} : { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
-  if (!answer.ok) throw new Error((await answer.text()).trim() || `${answer.status}`);
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(15000) })
+    .catch(() => { throw new Error("The site cannot be reached just now."); });
+  if (!answer.ok) throw Object.assign(new Error((await answer.text()).trim() || `${answer.status}`), { status: answer.status });
   return answer.headers.get("Content-Type")?.startsWith("application/json") ? answer.json() : answer.text();
 }
 
