@@ -661,7 +661,7 @@ func TestHeadDoesNothing(t *testing.T) {
 func TestPresenceFillsItsPart(t *testing.T) {
 	t.Parallel()
 	r := watchedRig(t, func(c *edge.Config) {
-		c.UserGrace, c.HistoryMemory, c.HistoryAge, c.MaxChannels = 10*time.Millisecond, 50_000, time.Hour, 100
+		c.UserGrace, c.HistoryMemory, c.HistoryAge, c.MaxChannels = 300*time.Millisecond, 50_000, time.Hour, 100
 	})
 	r.push(t, "x", "the oldest of all")
 	ticket, p := ticketFor(t, "42", `{"name":"Ada"}`, rights{"*": {"subscribe"}}), newPeer(t, r.public)
