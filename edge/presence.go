@@ -73,6 +73,15 @@ func (r *reactor) introduce(c netloop.ID, cl *client) {
 	}
 }
 
+// renew tells where a connection is that its user's token has another info now.
+func (r *reactor) renew(c netloop.ID, cl *client) {
+	for _, x := range r.channels(c, cl) {
+		if e := r.entries[x]; e.members != nil {
+			e.members.Inform(r.claims.Subject, r.claims.Info())
+		}
+	}
+}
+
 // passing notes that a user asks for a channel now and then, without a connection that stays: it is present for the grace.
 func (r *reactor) passing(c netloop.ID, name []byte) {
 	if mode := r.server.presenceMode(name); mode != presence.Off && r.mayPass(c) {

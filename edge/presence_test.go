@@ -685,3 +685,41 @@ func TestPresenceFillsItsPart(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// TestPresenceRefreshedInfo: a token with another info is told where its user is, once; one with the same is not.
+func TestPresenceRefreshedInfo(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, nil)
+	w := watch(t, r)
+	refresh := func(p *wsPeer, info string) {
+		t.Helper()
+		_, text, _ := strings.Cut(ticketFor(t, "42", info, reads), "=")
+		if x := p.command(`{"refresh":{"token":"` + text + `"}}`); x.Refreshed == nil {
+			t.Errorf("%s: %+v", info, x)
+		}
+	}
+	p, other := newWS(t, r.public, "/ws?channels=x&"+ticketFor(t, "42", `{"name":"Ada"}`, reads)), newWS(t, r.public, "/ws?channels=x&"+ticketFor(t, "7", "", reads))
+	w.counted(2, 2)
+	for _, p := range []*wsPeer{p, other} {
+		p.text()
+		p.text()
+	}
+	for _, c := range []struct{ info, event, member string }{
+		{`{"name":"Bea"}`, `{"update":[{"user":"42","info":{"name":"Bea"}}],"users":2,"connections":2}`, `{"user":"42","connections":1,"info":{"name":"Bea"}}`},
+		{"", `{"update":[{"user":"42"}],"users":2,"connections":2}`, `{"user":"42","connections":1}`},
+		{`{"name":"Ada"}`, `{"update":[{"user":"42","info":{"name":"Ada"}}],"users":2,"connections":2}`, `{"user":"42","connections":1,"info":{"name":"Ada"}}`},
+	} {
+		refresh(p, c.info)
+		if _, text := w.next(); text != c.event {
+			t.Errorf("%s, want %s", text, c.event)
+		}
+		refresh(p, c.info) // nothing more
+		if _, text := r.ask(t, "GET", "/channels/x/presence", ""); !strings.Contains(text, c.member) {
+			t.Errorf("%s, want %s", text, c.member)
+		}
+	}
+	other.command(`{"unsubscribe":{"channel":"x"}}`)
+	if _, text := w.next(); text != `{"leave":["7"],"users":1,"connections":1}` {
+		t.Error(text)
+	}
+}

@@ -80,6 +80,8 @@ func (r *reactor) takeToken(c netloop.ID, cl *client, id []byte, claims *token.C
 	r.claims = claims
 	if was == nil {
 		r.introduce(c, cl)
+	} else {
+		r.renew(c, cl)
 	}
 	r.reply(c, cl, id, func(b []byte) []byte {
 		b = append(b, `"refreshed":{"user":"`...)

@@ -15,15 +15,16 @@ type play struct {
 	mode    Mode
 	ch      *Channel
 	now     int64
+	infos   int
 }
 
 func newPlay(t *testing.T, mode Mode, grace int64) *play {
 	streams := &companions{}
 	b := New(streams.config(grace))
-	return &play{t, b, streams, mode, b.Open("a", mode), 1_000_000}
+	return &play{t, b, streams, mode, b.Open("a", mode), 1_000_000, 0}
 }
 
-// run plays words: +ann enters, -ann leaves, !ann leaves at once, + - without a user, 100 is time going by, <100 the clock set back, f is a flush, x a
+// run plays words: +ann enters, -ann leaves, !ann leaves at once, ~ann has another info, + - without a user, 100 is time going by, <100 the clock set back, f is a flush, x a
 // flush in which everything is refused, s a snapshot, o opens and c closes.
 func (p *play) run(script string) {
 	for _, word := range strings.Fields(script) {
@@ -35,6 +36,9 @@ func (p *play) run(script string) {
 			p.ch.Leave(user, p.now, false)
 		case '!':
 			p.ch.Leave(user, p.now, true)
+		case '~':
+			p.infos++
+			p.ch.Inform(user, strconv.AppendInt(nil, int64(p.infos), 10))
 		case '<':
 			p.now -= p.number(user)
 		case 'f', 'x':
@@ -85,6 +89,18 @@ func TestPublished(t *testing.T) {
 		{Members, "+a f !a +a !a f", "+a 1/1, -a 0/0"},
 		{Members, "+a +b !a f", "+b 1/1"},
 		{Members, "+a +b +c !a +d !c f", "+b +d 2/2"},
+
+		// another info
+		{Members, "+a f ~a f f", "+a 1/1, ~a 1/1"},
+		{Members, "+a ~a f", "+a 1/1"},
+		{Members, "+a +a f ~a ~a f", "+a 1/2, ~a 1/2"},
+		{Members, "+a f ~a !a f", "+a 1/1, -a 0/0"},
+		{Members, "+a f ~a !a +a f", "+a 1/1, ~a 1/1"},
+		{Members, "+a f ~a -a 299 f 1 f", "+a 1/1, ~a 1/0, -a 0/0"},
+		{Members, "+a f !a +a ~a !a f +a f", "+a 1/1, -a 0/0, +a 1/1"},
+		{Members, "+a +b f ~a !b +c x f", "+a +b 2/2, +c -b ~a 2/2"},
+		{Counts, "+a f ~a 2000 f", "1/1"},
+		{Members, "+ f ~ 2000 f", "0/1"},
 
 		// several connections
 		{Members, "+a +a f !a 300 f", "+a 1/2"},

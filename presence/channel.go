@@ -1,6 +1,9 @@
 package presence
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // Channel is the presence of one channel. It is made and removed by the Book; while somebody has it open it stays. Every
 // method may be called by anybody who has it open, at any time; those of a nil Channel do nothing.
@@ -23,7 +26,7 @@ type Channel struct {
 	members   map[string]*member // those present or told; nil until there is one
 	peak      int                // the most that members held since it was made
 	listed    int                // members told
-	changes   []*member          // those present but not told, or told but not present
+	changes   []*member          // those present but not told, told but not present, or told and renewed
 }
 
 // counts are the figures of an event.
@@ -66,7 +69,7 @@ func (ch *Channel) release() bool {
 // during its grace it still is one, and nothing is published.
 //
 // info is a JSON text in one line, shown beside the user, or empty; it is kept as it is and must not be changed any more.
-// That of the newest connection counts. A changed info of somebody who stays is no event: only snapshots have it.
+// That of the newest connection counts. An info that changes by a connection more is no event: only snapshots have it.
 func (ch *Channel) Enter(user string, info []byte) {
 	if ch == nil {
 		return
@@ -86,6 +89,23 @@ func (ch *Channel) Enter(user string, info []byte) {
 	ch.inform(m, info)
 	if !m.present {
 		ch.turn(m)
+	}
+}
+
+// Inform gives a user another info, like Enter's, that has at least one connection, and has followers told.
+func (ch *Channel) Inform(user string, info []byte) {
+	if ch == nil || user == "" {
+		return
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	m := ch.members[user]
+	if m == nil || m.connections == 0 {
+		panic("BUG: Inform without Enter")
+	}
+	was := m.info
+	if ch.inform(m, info); !bytes.Equal(was, m.info) {
+		ch.renew(m)
 	}
 }
 

@@ -23,6 +23,10 @@ type event struct {
 		User string          `json:"user"`
 		Info json.RawMessage `json:"info"`
 	} `json:"join"`
+	Update []struct {
+		User string          `json:"user"`
+		Info json.RawMessage `json:"info"`
+	} `json:"update"`
 	Leave       []string `json:"leave"`
 	Users       *int     `json:"users"`
 	Connections *int     `json:"connections"`
@@ -65,9 +69,9 @@ func (c *companions) config(grace int64) Config {
 	return Config{Grace: grace, Publish: c.publish, Head: c.head}
 }
 
-func (e event) onlyCounts() bool { return len(e.Join) == 0 && len(e.Leave) == 0 }
+func (e event) onlyCounts() bool { return len(e.Join)+len(e.Leave)+len(e.Update) == 0 }
 
-// String is an event in short: +joined -left users/connections.
+// String is an event in short: +joined -left ~updated users/connections.
 func (e event) String() string {
 	var words []string
 	for _, j := range e.Join {
@@ -75,6 +79,9 @@ func (e event) String() string {
 	}
 	for _, user := range e.Leave {
 		words = append(words, "-"+user)
+	}
+	for _, x := range e.Update {
+		words = append(words, "~"+x.User)
 	}
 	slices.Sort(words)
 	if e.Users != nil {
@@ -122,6 +129,11 @@ func (f *follower) apply(t *testing.T, e event) {
 			t.Errorf("%s, event %d: %s leaves who is not there", f.name, f.offset, user)
 		}
 		delete(f.users, user)
+	}
+	for _, x := range e.Update {
+		if !f.users[x.User] {
+			t.Errorf("%s, event %d: %s is not there and has another info", f.name, f.offset, x.User)
+		}
 	}
 	if e.Users != nil {
 		f.counts = counts{*e.Users, *e.Connections}

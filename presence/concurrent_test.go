@@ -78,6 +78,9 @@ func work(b *Book, now *atomic.Int64, steps int) {
 	}
 	for range steps {
 		name := sharedNames[rand.IntN(len(sharedNames))]
+		if n := len(conns[name]); n > 0 && rand.IntN(8) == 0 {
+			open[name].Inform(conns[name][rand.IntN(n)], fmt.Append(nil, rand.IntN(9)))
+		}
 		if len(conns[name]) > rand.IntN(5) {
 			leave(name, rand.IntN(2) == 0)
 			continue

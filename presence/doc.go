@@ -21,7 +21,8 @@
 //
 // Besides what a member is, it has what was published of it (member.told). A channel's changes are the members in which
 // the two differ: a join and a leave before the next publication cancel out, in either order and over any number of
-// refused publications, and what a refused batch leaves behind is bounded by those who are here and those published.
+// refused publications, and what a refused batch leaves behind is bounded by those who are here and those published. A member
+// of which both hold is a change as well while followers have to be told of another info (Inform).
 //
 // # Locks
 //

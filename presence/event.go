@@ -7,7 +7,7 @@ import (
 
 const (
 	// frame is what an event has besides its joins and leaves, at most.
-	frame = len(`{"join":[],"leave":[],"users":,"connections":}`) + 2*20
+	frame = len(`{"join":[],"leave":[],"update":[],"users":,"connections":}`) + 2*20
 	// joinFrame is what a join has besides user and info, the quotation marks included.
 	joinFrame = len(`{"user":"","info":},`)
 	// maxEscape is how many bytes a byte takes in a JSON string at most.
@@ -16,24 +16,24 @@ const (
 
 // batch turns changes into an event:
 //
-//	{"join":[{"user":"42","info":{"name":"Ann"}}],"leave":["7"],"users":12,"connections":15}
+//	{"join":[{"user":"42","info":{"name":"Ann"}}],"leave":["7"],"update":[{"user":"8","info":{"name":"Bo"}}],"users":12,"connections":15}
 //
-// join and leave are left out when they are empty, info when there is none. A large batch becomes several events: each has
-// its own joins and leaves, and the counts stand in the last one only. Nobody is in a batch twice, so the order within it
+// join, leave and update are left out when they are empty, info when there is none. A large batch becomes several events: each has
+// its own joins, leaves and updates, and the counts stand in the last one only. Nobody is in a batch twice, so the order within it
 // does not matter.
 type batch struct {
-	joins, leaves []byte // elements, a comma after each
-	out           []byte
+	joins, leaves, updates []byte // elements, a comma after each
+	out                    []byte
 }
 
 // fill takes as many changes as fit into an event of at most limit bytes, but at least one, and returns how many.
 func (b *batch) fill(changes []*member, limit int) int {
-	b.joins, b.leaves = b.joins[:0], b.leaves[:0]
+	b.joins, b.leaves, b.updates = b.joins[:0], b.leaves[:0], b.updates[:0]
 	for i, m := range changes {
-		joins, leaves := len(b.joins), len(b.leaves)
+		joins, leaves, updates := len(b.joins), len(b.leaves), len(b.updates)
 		b.add(m)
-		if i > 0 && frame+len(b.joins)+len(b.leaves) > limit {
-			b.joins, b.leaves = b.joins[:joins], b.leaves[:leaves]
+		if i > 0 && frame+len(b.joins)+len(b.leaves)+len(b.updates) > limit {
+			b.joins, b.leaves, b.updates = b.joins[:joins], b.leaves[:leaves], b.updates[:updates]
 			return i
 		}
 	}
@@ -42,15 +42,23 @@ func (b *batch) fill(changes []*member, limit int) int {
 
 // add takes one change.
 func (b *batch) add(m *member) {
-	if !m.present {
+	switch {
+	case !m.present:
 		b.leaves = append(appendQuoted(b.leaves, m.user), ',')
-		return
+	case m.told:
+		b.updates = appendNamed(b.updates, m)
+	default:
+		b.joins = appendNamed(b.joins, m)
 	}
-	b.joins = appendQuoted(append(b.joins, `{"user":`...), m.user)
+}
+
+// appendNamed appends who m is, and a comma.
+func appendNamed(dst []byte, m *member) []byte {
+	dst = appendQuoted(append(dst, `{"user":`...), m.user)
 	if len(m.info) > 0 {
-		b.joins = append(append(b.joins, `,"info":`...), m.info...)
+		dst = append(append(dst, `,"info":`...), m.info...)
 	}
-	b.joins = append(b.joins, `},`...)
+	return append(dst, `},`...)
 }
 
 // event returns the JSON of what was taken, with the counts if it is the last part. It is valid until the next fill.
@@ -58,6 +66,7 @@ func (b *batch) event(c counts, last bool) []byte {
 	b.out = append(b.out[:0], '{')
 	b.list(`"join":[`, b.joins)
 	b.list(`"leave":[`, b.leaves)
+	b.list(`"update":[`, b.updates)
 	if last {
 		b.out = strconv.AppendInt(append(b.out, `"users":`...), int64(c.users), 10)
 		b.out = strconv.AppendInt(append(b.out, `,"connections":`...), int64(c.connections), 10)

@@ -11,6 +11,7 @@ import (
 // TestEventJSON: what is given to Publish, byte for byte.
 func TestEventJSON(t *testing.T) {
 	a, info := &member{user: "42", present: true}, &member{user: "x", info: []byte(`{"name":"Ann"}`), present: true}
+	other := &member{user: "8", info: []byte(`{"name":"Bo"}`), present: true, told: true, renewed: true}
 	gone, odd := &member{user: "7"}, &member{user: "a\"\\\n\x01é\xff<"}
 	for _, c := range []struct {
 		changes []*member
@@ -21,6 +22,7 @@ func TestEventJSON(t *testing.T) {
 		{[]*member{a}, true, `{"join":[{"user":"42"}],"users":12,"connections":15}`},
 		{[]*member{gone}, true, `{"leave":["7"],"users":12,"connections":15}`},
 		{[]*member{gone, a}, false, `{"join":[{"user":"42"}],"leave":["7"]}`},
+		{[]*member{other, a}, true, `{"join":[{"user":"42"}],"update":[{"user":"8","info":{"name":"Bo"}}],"users":12,"connections":15}`},
 		{[]*member{a, info}, false, `{"join":[{"user":"42"},{"user":"x","info":{"name":"Ann"}}]}`},
 		{[]*member{odd, gone}, false, `{"leave":["a\"\\\u000a\u0001é` + "\ufffd" + `<","7"]}`},
 	} {

@@ -3,7 +3,7 @@ package presence
 import "unsafe"
 
 // member is a user in a channel. It is guarded by the channel's mutex. It is in Channel.members while it is present or told,
-// and in Channel.changes while it is one of these only.
+// and in Channel.changes while it is one of these only, or renewed.
 type member struct {
 	user        string
 	info        []byte
@@ -12,6 +12,8 @@ type member struct {
 	place       uint32 // in Channel.changes; nothing while it is not there
 	present     bool   // it has connections, or its grace is not over
 	told        bool   // as published: followers have it. Where nobody is told of members, the same as present
+	renewed     bool   // followers who have it are to be told of another info
+	changed     bool   // it is in Channel.changes
 }
 
 // memberCost is what a member takes without its strings: itself and its slot.
@@ -50,20 +52,36 @@ func (ch *Channel) turn(m *member) {
 	ch.counts.users += n
 	ch.shard.members.Add(int64(n))
 	ch.mark()
-	switch {
-	case ch.mode != Members:
+	if ch.mode != Members {
 		m.told = m.present
-	case m.present != m.told:
-		m.place = uint32(len(ch.changes))
+	}
+	ch.reckon(m)
+	ch.forget(m)
+}
+
+// renew has followers told of m's info, which has changed, unless they have yet to be told of m.
+func (ch *Channel) renew(m *member) {
+	if m.told && ch.mode == Members {
+		m.renewed = true
+		ch.mark()
+		ch.reckon(m)
+	}
+}
+
+// reckon puts m into the changes or takes it out, as is right now.
+func (ch *Channel) reckon(m *member) {
+	switch is := m.present != m.told || m.renewed; {
+	case is && !m.changed:
+		m.changed, m.place = true, uint32(len(ch.changes))
 		ch.changes = append(ch.changes, m)
-	default:
+	case !is && m.changed:
 		ch.cancel(m)
 	}
-	ch.forget(m)
 }
 
 // cancel takes m out of the changes; the last of them gets its place.
 func (ch *Channel) cancel(m *member) {
+	m.changed = false
 	last := len(ch.changes) - 1
 	moved := ch.changes[last]
 	ch.changes[m.place], moved.place = moved, m.place
@@ -73,12 +91,14 @@ func (ch *Channel) cancel(m *member) {
 
 // tell notes that m is published as it is.
 func (ch *Channel) tell(m *member) {
-	m.told = m.present
-	if m.told {
+	m.renewed, m.changed = false, false
+	switch {
+	case m.present && !m.told:
 		ch.listed++
-	} else {
+	case !m.present:
 		ch.listed--
 	}
+	m.told = m.present
 	ch.forget(m)
 }
 

@@ -17,9 +17,10 @@ type model struct {
 	conns []string         // users, one entry for each connection, "" among them
 	left  map[string]int64 // users in their grace: since when
 	infos map[string]string
-	told  *follower // has applied every event
-	last  int64     // when counts were published last, while there is a record
-	begun bool      // last is valid
+	newer map[string]bool // users told whose info followers have not been told yet
+	told  *follower       // has applied every event
+	last  int64           // when counts were published last, while there is a record
+	begun bool            // last is valid
 
 	record bool // there is one: from Open to the first Close or Flush that finds it empty
 }
@@ -55,7 +56,7 @@ func (m *model) changes() (n int) {
 	}
 	present := m.present()
 	for u := range present {
-		if !m.told.users[u] {
+		if !m.told.users[u] || m.newer[u] {
 			n++
 		}
 	}
@@ -119,11 +120,11 @@ func compare(t *testing.T, r *rand.Rand) {
 		return refuse
 	}
 	conf := c.streams.config(r.Int64N(2) * r.Int64N(1500))
-	conf.MaxEvent = 130 + r.IntN(200)
+	conf.MaxEvent = 142 + r.IntN(200)
 	c.book = New(conf)
 	for i, mode := range []Mode{Members, Members, Counts} {
 		name := string(rune('a' + i))
-		c.models = append(c.models, &model{name: name, mode: mode, left: map[string]int64{}, infos: map[string]string{}, told: begin(name, Snapshot{})})
+		c.models = append(c.models, &model{name: name, mode: mode, left: map[string]int64{}, infos: map[string]string{}, newer: map[string]bool{}, told: begin(name, Snapshot{})})
 	}
 	for range 1500 {
 		c.refusing = max(0, c.r.IntN(7)-3)
@@ -152,6 +153,8 @@ func (c *comparison) step(m *model) {
 		c.enter(m, user)
 	case op < 15 && len(m.conns) > 0:
 		c.leave(m, c.r.IntN(len(m.conns)), c.r.IntN(3) == 0)
+	case op < 16 && len(m.conns) > 0:
+		c.inform(m, m.conns[c.r.IntN(len(m.conns))])
 	case op < 17:
 		c.now += c.r.Int64N(500)
 	case op < 19:
@@ -169,6 +172,15 @@ func (c *comparison) enter(m *model, user string) {
 	m.conns = append(m.conns, user)
 	m.infos[user] = info
 	delete(m.left, user)
+}
+
+func (c *comparison) inform(m *model, user string) {
+	info := fmt.Sprint(c.r.IntN(1000))
+	m.ch.Inform(user, []byte(info))
+	if m.mode == Members && m.told.users[user] && m.infos[user] != info {
+		m.newer[user] = true
+	}
+	m.infos[user] = info
 }
 
 func (c *comparison) leave(m *model, i int, atOnce bool) {
@@ -199,7 +211,16 @@ func (c *comparison) published(m *model, due bool) {
 	events := c.streams.from(m.name, m.told.offset, c.streams.head(m.name))
 	got := 0
 	for _, e := range events {
-		got += len(e.Join) + len(e.Leave)
+		got += len(e.Join) + len(e.Leave) + len(e.Update)
+		for _, x := range e.Update {
+			if !m.newer[x.User] || string(x.Info) != m.infos[x.User] {
+				c.Errorf("%s at %d: %s is told to have info %s, has %s", m.name, c.now, x.User, x.Info, m.infos[x.User])
+			}
+			delete(m.newer, x.User)
+		}
+		for _, user := range e.Leave {
+			delete(m.newer, user)
+		}
 		if e.Users != nil {
 			m.last, m.begun = e.time, true
 		}
@@ -270,7 +291,10 @@ func (c *comparison) invariants(m *model) {
 		if mem.told {
 			told++
 		}
-		if mem.present != mem.told {
+		if mem.renewed && !mem.told || mem.changed != (mem.present != mem.told || mem.renewed) {
+			c.Errorf("%s at %d: %+v", m.name, c.now, mem)
+		}
+		if mem.changed {
 			changes++
 			if int(mem.place) >= len(ch.changes) || ch.changes[mem.place] != mem {
 				c.Errorf("%s at %d: %+v is not in its place", m.name, c.now, mem)
