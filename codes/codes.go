@@ -6,6 +6,7 @@ package codes
 import (
 	"encoding/json"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Code is an entry of the table. The zero value is None, which is no error.
@@ -202,9 +203,10 @@ func All() []Code {
 
 // Error is a code with the particulars of one case.
 type Error struct {
-	Code   Code
-	Detail string // appended to the code's text; may be empty
-	Offset int    // for BadJSON: bytes before the error, counted from 1 as encoding/json does; otherwise 0
+	Code    Code
+	Detail  string // appended to the code's text; may be empty
+	Channel string // the one that is refused, as it was named; "" where it is not about a certain channel
+	Offset  int    // for BadJSON: bytes before the error, counted from 1 as encoding/json does; otherwise 0
 }
 
 // Error returns the text for people with its particulars.
@@ -218,19 +220,33 @@ func (e *Error) Error() string {
 // New returns an error of that code; detail may be empty.
 func New(c Code, detail string) *Error { return &Error{Code: c, Detail: detail} }
 
-// AppendJSON appends {"code":…,"message":…[,"offset":…]} to dst.
+// In returns an error of that code about a certain channel; detail may be empty.
+func In(c Code, channel, detail string) *Error { return &Error{Code: c, Detail: detail, Channel: channel} }
+
+// maxChannel is the longest channel's name that is repeated, in bytes: no channel has a longer one.
+const maxChannel = 128
+
+// AppendJSON appends {"code":…,"message":…[,"channel":…][,"offset":…]} to dst. A channel's name is there as it was given, or not at all:
+// not one that is too long, or is not UTF-8.
 func (e *Error) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"code":"`...)
 	dst = append(dst, e.Code.String()...)
 	dst = append(dst, `","message":`...)
-	text, err := json.Marshal(e.Error())
-	if err != nil { // strings always marshal
-		panic("BUG: " + err.Error())
+	dst = appendString(dst, e.Error())
+	if n := len(e.Channel); n > 0 && n <= maxChannel && utf8.ValidString(e.Channel) {
+		dst = appendString(append(dst, `,"channel":`...), e.Channel)
 	}
-	dst = append(dst, text...)
 	if e.Offset > 0 {
 		dst = append(dst, `,"offset":`...)
 		dst = strconv.AppendInt(dst, int64(e.Offset), 10)
 	}
 	return append(dst, '}')
+}
+
+func appendString(dst []byte, s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil { // strings always marshal
+		panic("BUG: " + err.Error())
+	}
+	return append(dst, text...)
 }

@@ -62,15 +62,32 @@ func TestEveryCodeIsWhole(t *testing.T) {
 }
 
 func TestErrorAsJSON(t *testing.T) {
-	got := (&Error{Code: BadJSON, Detail: "say \"what\"?\x01é", Offset: 7}).AppendJSON(nil)
-	var back struct {
-		Code, Message string
-		Offset        int
-	}
-	if err := json.Unmarshal(got, &back); err != nil {
-		t.Fatalf("%s: %v", got, err)
-	}
-	if back.Code != "bad_json" || back.Offset != 7 || !strings.Contains(back.Message, `say "what"?`) {
-		t.Errorf("got %s", got)
+	name := strings.Repeat("n", 128)
+	for _, c := range []struct {
+		err     *Error
+		want    string // without "message"
+		message string // part of it
+	}{
+		{New(NotFound, ""), `{"code":"not_found"}`, "nothing"},
+		{&Error{Code: BadJSON, Detail: "say \"what\"?\x01é", Offset: 7}, `{"code":"bad_json","offset":7}`, `say "what"?`},
+		{In(Forbidden, "a", "why"), `{"channel":"a","code":"forbidden"}`, "why"},
+		{In(BadChannel, `"<é>`+"\n", ""), `{"channel":"\"\u003cé\u003e\n","code":"bad_channel"}`, ""},
+		{In(BadChannel, "", "none"), `{"code":"bad_channel"}`, "none"},
+		{In(BadChannel, name, ""), `{"channel":"` + name + `","code":"bad_channel"}`, ""},
+		{In(BadChannel, name+"n", "nn…"), `{"code":"bad_channel"}`, "nn…"},
+		{In(BadChannel, "a\xff", ""), `{"code":"bad_channel"}`, ""},
+		{&Error{Code: BadJSON, Channel: "a", Offset: 7}, `{"channel":"a","code":"bad_json","offset":7}`, ""},
+	} {
+		got := c.err.AppendJSON([]byte("x"))
+		var back map[string]any
+		if err := json.Unmarshal(got[1:], &back); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+		message, _ := back["message"].(string)
+		delete(back, "message")
+		rest, _ := json.Marshal(back)
+		if string(rest) != c.want || message != c.err.Error() || !strings.Contains(message, c.message) {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
 	}
 }

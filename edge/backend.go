@@ -86,8 +86,10 @@ func (r *reactor) serveChannel(q *request) {
 	switch code := channel.CheckName(name); {
 	case more && string(rest) != "history" && string(rest) != "presence":
 		r.fail(q, codes.New(codes.NotFound, ""))
-	case !ok || code != codes.None:
+	case !ok:
 		r.fail(q, codes.New(codes.BadChannel, quoted(raw)))
+	case code != codes.None:
+		r.fail(q, codes.In(code, string(name), quoted(raw)))
 	case string(rest) == "presence":
 		r.only(q, "GET, HEAD, OPTIONS", func(q *request) { r.serveMembers(q, name) })
 	case string(rest) == "history":
@@ -162,7 +164,7 @@ func pushStatus(subscribers int) int {
 // publish stores and sends a message of the backend's.
 func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *codes.Error) {
 	if channel.Reserved(name) {
-		return channel.Result{}, codes.New(codes.ReservedChannel, "")
+		return channel.Result{}, codes.In(codes.ReservedChannel, string(name), "")
 	}
 	if user, own := token.ChannelUser(string(name)); own && !token.CheckUser(user) {
 		return channel.Result{}, codes.New(codes.BadUser, quoted([]byte(user)))
@@ -174,20 +176,20 @@ func (r *reactor) publish(name []byte, m *channel.Message) (channel.Result, *cod
 	if err == nil && !res.Repeated {
 		r.server.figures.bytesPublished.Add(uint64(len(m.Data)))
 	}
-	return res, err
+	return res, placed(err, name)
 }
 
 // fits refuses a message that is larger than the channel's rule allows.
 func (s *Server) fits(name []byte, m *channel.Message) *codes.Error {
 	if most := s.policy(name).message; most > 0 && len(m.Data) > most {
-		return codes.New(codes.MessageTooLarge, "this channel takes "+strconv.Itoa(most)+" bytes")
+		return codes.In(codes.MessageTooLarge, string(name), "this channel takes "+strconv.Itoa(most)+" bytes")
 	}
 	return nil
 }
 
 func (r *reactor) serveDelete(q *request, name []byte) {
 	if !r.server.store.Delete(name, r.now) {
-		r.fail(q, codes.New(codes.UnknownChannel, ""))
+		r.fail(q, codes.In(codes.UnknownChannel, string(name), ""))
 		return
 	}
 	r.answer(q, longpoll.Response{Status: 204})
@@ -196,7 +198,7 @@ func (r *reactor) serveDelete(q *request, name []byte) {
 func (r *reactor) serveState(q *request, name []byte) {
 	state, ok := r.server.store.State(name, r.now)
 	if !ok {
-		r.fail(q, codes.New(codes.UnknownChannel, ""))
+		r.fail(q, codes.In(codes.UnknownChannel, string(name), ""))
 		return
 	}
 	b := append(r.body[:0], `{"channel":"`...)

@@ -112,7 +112,7 @@ func (r *reactor) checkSubscribe(c netloop.ID, cl *client, name []byte, since st
 	switch {
 	case err != nil:
 	case r.subscribed(c, cl, name) != nil || r.followsLatently(c, cl, name):
-		err = codes.New(codes.AlreadySubscribed, string(name))
+		err = about(codes.AlreadySubscribed, name)
 	case r.chosen(c, cl) >= r.server.config.MaxChannels:
 		err = codes.New(codes.TooManyChannels, "")
 	case r.checkRoom(name) != nil:
@@ -279,7 +279,7 @@ func (r *reactor) commandUnsubscribe(c netloop.ID, cl *client, cmd *command) {
 	case r.followsLatently(c, cl, name):
 		r.leaveOwn(c, cl)
 	default:
-		r.replyError(c, cl, cmd.ID, codes.New(codes.NotSubscribed, quoted(name)))
+		r.replyError(c, cl, cmd.ID, codes.In(codes.NotSubscribed, string(name), quoted(name)))
 		return
 	}
 	r.reply(c, cl, cmd.ID, func(b []byte) []byte {

@@ -132,11 +132,11 @@ func (r *reactor) checkWatched() *codes.Error {
 	}
 	for i, name := range r.names {
 		if code := channel.CheckName(name); code != codes.None {
-			return codes.New(code, quoted(name))
+			return codes.In(code, string(name), quoted(name))
 		}
 		for _, before := range r.names[:i] {
 			if bytes.Equal(before, name) {
-				return codes.New(codes.DuplicateChannel, string(name))
+				return about(codes.DuplicateChannel, name)
 			}
 		}
 	}

@@ -121,9 +121,9 @@ func (r *reactor) askQueued() {
 func (r *reactor) verdictOn(c netloop.ID, a *asked) *codes.Error {
 	switch {
 	case a.err != nil:
-		return codes.New(codes.HookFailed, "")
+		return codes.In(codes.HookFailed, a.Channel, "")
 	case !a.answer.Allow:
-		return codes.New(codes.Forbidden, cmp.Or(a.answer.Reason, "the site has refused"))
+		return codes.In(codes.Forbidden, a.Channel, cmp.Or(a.answer.Reason, "the site has refused"))
 	}
 	return nil
 }

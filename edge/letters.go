@@ -109,7 +109,7 @@ func (r *reactor) mail(user string, m *channel.Message) (sent, *codes.Error) {
 	}
 	put, repeated, err := s.mailboxes.Put(user, m.ID, s.store.Digest(m), l.Ends(), l.Wire, r.now)
 	if err != nil {
-		return sent{}, err
+		return sent{}, placed(err, []byte(name))
 	}
 	out := sent{letter: put.ID}
 	out.Repeated = repeated

@@ -43,8 +43,8 @@ type wire struct {
 	Mail  uint64
 	Ack   *struct{ Acknowledged int }
 	Error *struct {
-		Code, Message string
-		Offset        int
+		Code, Message, Channel string
+		Offset                 int
 	}
 	Publications []wire
 }

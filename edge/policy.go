@@ -69,10 +69,14 @@ func (a access) allows(claims *token.Claims, says func() bool) bool {
 // checkReadable says why a client, of r.claims, has no right to read a channel.
 func (r *reactor) checkReadable(name []byte) *codes.Error {
 	if code := channel.CheckName(name); code != codes.None {
-		return codes.New(code, quoted(name))
+		return codes.In(code, string(name), quoted(name))
 	}
 	if base, is := strings.CutPrefix(string(name), presencePrefix); is {
-		return r.checkPresence([]byte(base))
+		err := r.checkPresence([]byte(base))
+		if err != nil {
+			err.Channel = string(name)
+		}
+		return err
 	}
 	if r.claims != nil && r.claims.Owns(name) {
 		return nil
@@ -94,7 +98,7 @@ func (r *reactor) checkRoom(name []byte) *codes.Error {
 		return nil
 	}
 	if most := r.server.policy(name).subscribers; most > 0 && r.server.store.Subscribers(name) >= most {
-		return codes.New(codes.ChannelFull, string(name))
+		return about(codes.ChannelFull, name)
 	}
 	return nil
 }
@@ -102,7 +106,7 @@ func (r *reactor) checkRoom(name []byte) *codes.Error {
 // checkPublishable says why a client, of r.claims, may not publish to a channel.
 func (r *reactor) checkPublishable(name []byte) *codes.Error {
 	if code := channel.CheckName(name); code != codes.None {
-		return codes.New(code, quoted(name))
+		return codes.In(code, string(name), quoted(name))
 	}
 	if !r.server.policy(name).publish.allows(r.claims, func() bool { return r.claims != nil && r.claims.May(token.Publish, name) }) {
 		return r.forbidden("publish to", name)
@@ -113,12 +117,12 @@ func (r *reactor) checkPublishable(name []byte) *codes.Error {
 // checkPresence says why a client, of r.claims, may not see who is in a channel.
 func (r *reactor) checkPresence(name []byte) *codes.Error {
 	if code := channel.CheckName(name); code != codes.None {
-		return codes.New(code, quoted(name))
+		return codes.In(code, string(name), quoted(name))
 	}
 	p := r.server.policy(name)
 	switch {
 	case r.server.presenceMode(name) == presence.Off:
-		return codes.New(codes.NoPresence, string(name))
+		return about(codes.NoPresence, name)
 	case !p.seePresence.allows(r.claims, func() bool { return r.claims != nil && r.claims.May(token.Presence, name) }):
 		return r.forbidden("see who is in", name)
 	}
@@ -128,7 +132,21 @@ func (r *reactor) checkPresence(name []byte) *codes.Error {
 // forbidden is the error for a client, of r.claims, that may not do something.
 func (r *reactor) forbidden(what string, name []byte) *codes.Error {
 	if r.claims == nil {
-		return codes.New(codes.Forbidden, "clients without a token may not "+what+" "+string(name))
+		return codes.In(codes.Forbidden, string(name), "clients without a token may not "+what+" "+string(name))
 	}
-	return codes.New(codes.Forbidden, "this token does not allow to "+what+" "+string(name))
+	return codes.In(codes.Forbidden, string(name), "this token does not allow to "+what+" "+string(name))
+}
+
+// about is the error of a channel of which there is no more to say than its name.
+func about(code codes.Code, name []byte) *codes.Error {
+	text := string(name)
+	return codes.In(code, text, text)
+}
+
+// placed names the channel in an error of the store's, or of a mailbox, that is about it.
+func placed(err *codes.Error, name []byte) *codes.Error {
+	if err != nil && (err.Code == codes.BadChannel || err.Code == codes.IDReused || err.Code == codes.Conflict) {
+		err.Channel = string(name)
+	}
+	return err
 }

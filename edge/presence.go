@@ -224,7 +224,7 @@ func (r *reactor) servePresence(q *request) {
 func (r *reactor) serveMembers(q *request, name []byte) {
 	mode := r.server.presenceMode(name)
 	if mode == presence.Off {
-		r.fail(q, codes.New(codes.NoPresence, string(name)))
+		r.fail(q, about(codes.NoPresence, name))
 		return
 	}
 	counts := wantsCounts(q)

@@ -134,7 +134,7 @@ func (r *reactor) checkNames(atLeast, most int) *codes.Error {
 		}
 		for _, before := range r.names[:i] {
 			if bytes.Equal(before, name) {
-				return codes.New(codes.DuplicateChannel, string(name))
+				return about(codes.DuplicateChannel, name)
 			}
 		}
 	}

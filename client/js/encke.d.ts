@@ -88,7 +88,7 @@ export class EnckeError extends Error {
   readonly status?: number;
   /** When the server says to come back, in ms. */
   readonly retry?: number;
-  /** The channel that was refused. */
+  /** The channel that was refused, or in which something was, where it is about one. */
   readonly channel?: string;
 }
 

@@ -332,7 +332,7 @@ export class Encke extends Emitter {
 			if (r.ok) return await read(r);
 			const { error } = await r.json().catch(() => ({}));
 			throw new EnckeError(error?.code ?? "connection_lost", error?.message ?? r.statusText,
-				{ status: error && r.status, retry: 1000 * r.headers.get("Retry-After") });
+				{ ...error, status: error && r.status, retry: 1000 * r.headers.get("Retry-After") });
 		} catch (e) {
 			if (isToken(e)) this._token = "";
 			throw lost(any.reason ?? e);

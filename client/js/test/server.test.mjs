@@ -112,6 +112,15 @@ test("refusals are errors with the server's code, and harm no other channel", as
   }
 });
 
+test("refusals of what is asked say which channel", async t => {
+  const encke = connect(t, { transports: ["ws"] }), errors = [], long = "n".repeat(119); // too long for who is here to be kept
+  encke.on("error", e => errors.push(e));
+  encke.subscribe(long).presence(() => {});
+  await until("an error", () => errors.length === 1);
+  assert.deepEqual([errors[0].code, errors[0].status, errors[0].channel], ["no_presence", 404, long]);
+  await assert.rejects(encke.publish("user:7", 1), { code: "forbidden", channel: "user:7" });
+});
+
 test("tokens: refresh, an expired one, one of nobody", async t => {
   for (const transport of transports) {
     const given = [];
