@@ -490,7 +490,7 @@ func TestHookMemory(t *testing.T) {
 	hold := newGate()
 	s := newSite(t, func(q webhook.Question, w http.ResponseWriter) { <-hold.shut; w.WriteHeader(204) }, nil, hold)
 	r := newRigOf(t, func(c *edge.Config) {
-		c.Tokens.Secrets, c.Site = [][]byte{tokenSecret}, edge.Site{Hook: s.URL + "/asked", Secret: siteSecret, Timeout: time.Minute}
+		c.Tokens.Secrets, c.Site = [][]byte{tokenSecret}, edge.Site{Hook: s.URL + "/asked", Secrets: siteSecrets, Timeout: time.Minute}
 		c.HookOn = "publish"
 	}, func(c edge.Config) (*edge.Server, error) {
 		server, err := edge.New(c)

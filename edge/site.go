@@ -18,7 +18,7 @@ type Site struct {
 	Webhook string   // address that is told of changes; "": none is
 	Events  []string // of which: user_online, user_offline, channel_occupied, channel_vacated; nil: all
 	Hook    string   // address that is asked what is allowed; "": none is
-	Secret  []byte   // what requests to both are signed with
+	Secrets [][]byte // what requests to both are signed with: one, or two while it is being changed
 	Timeout time.Duration
 }
 
@@ -37,7 +37,7 @@ func (s *Server) openSite() (err error) {
 		}
 	}
 	if c.Webhook != "" {
-		if s.sender, err = webhook.New(webhook.Config{URL: c.Webhook, Secret: c.Secret, Epoch: s.store.Epoch().String(), Log: s.config.Log}); err != nil {
+		if s.sender, err = webhook.New(webhook.Config{URL: c.Webhook, Secrets: c.Secrets, Epoch: s.store.Epoch().String(), Log: s.config.Log}); err != nil {
 			return fmt.Errorf("cannot use --webhook: %w", err)
 		}
 		s.users.told = func(id string, online bool, at int64) {
@@ -45,7 +45,7 @@ func (s *Server) openSite() (err error) {
 		}
 	}
 	if c.Hook != "" {
-		if s.asker, err = webhook.NewAsker(webhook.AskConfig{URL: c.Hook, Secret: c.Secret, Timeout: c.Timeout, MaxConns: hookQuestions, Log: s.config.Log}); err != nil {
+		if s.asker, err = webhook.NewAsker(webhook.AskConfig{URL: c.Hook, Secrets: c.Secrets, Timeout: c.Timeout, MaxConns: hookQuestions, Log: s.config.Log}); err != nil {
 			return fmt.Errorf("cannot use --hook: %w", err)
 		}
 		if s.askers, err = ants.NewPool(hookQuestions, ants.WithNonblocking(true), ants.WithDisablePurge(true)); err != nil {

@@ -19,7 +19,10 @@ import (
 	"encke/webhook"
 )
 
-var siteSecret = []byte("a secret of the site's")
+var (
+	siteSecret  = []byte("a secret of the site's")
+	siteSecrets = [][]byte{[]byte("the one that it will have next"), siteSecret}
+)
 
 // site is a site's backend: it is told at /told and asked at /asked, and takes what is signed only.
 type site struct {
@@ -141,7 +144,7 @@ func (s *site) events() (all []string) {
 // sited is a guarded rig that has a site's secret.
 func sited(t *testing.T, change func(*edge.Config)) (*rig, func() string) {
 	return guarded(t, func(c *edge.Config) {
-		c.Site.Secret, c.Site.Timeout = siteSecret, time.Minute
+		c.Site.Secrets, c.Site.Timeout = siteSecrets, time.Minute
 		c.UserGrace = 100 * time.Millisecond
 		if change != nil {
 			change(c)
@@ -409,23 +412,23 @@ func TestSiteConfig(t *testing.T) {
 	}{
 		{"nothing", func(c *edge.Config) {}, ""},
 		{"both", func(c *edge.Config) {
-			c.Site = edge.Site{Webhook: "http://x/", Hook: "https://x/", Secret: siteSecret}
+			c.Site = edge.Site{Webhook: "http://x/", Hook: "https://x/", Secrets: siteSecrets}
 			c.HookOn = " connect, publish ,subscribe"
 		}, ""},
 		{"asked for, and nobody to ask", func(c *edge.Config) { c.HookOn = "connect" }, "--hook"},
 		{"asked for by a rule, and nobody to ask", func(c *edge.Config) { c.Rules = []edge.Rule{{Pattern: "a", Hooks: &publish}} }, "--hook"},
 		{"a rule that asks for nothing", func(c *edge.Config) { c.Rules = []edge.Rule{{Pattern: "a", Hooks: &none}} }, ""},
 		{"connect in a rule", func(c *edge.Config) {
-			c.Site = edge.Site{Hook: "https://x/", Secret: siteSecret}
+			c.Site = edge.Site{Hook: "https://x/", Secrets: siteSecrets}
 			c.Rules = []edge.Rule{{Pattern: "a", Hooks: &connect}}
 		}, "hooks"},
 		{"another hook", func(c *edge.Config) { c.HookOn = "connect,leave" }, "--hook-on"},
 		{"another event", func(c *edge.Config) { c.Site.Events = []string{"user_online", "user_gone"} }, "--webhook-events"},
 		{"no secret for webhooks", func(c *edge.Config) { c.Site.Webhook = "http://x/sesame" }, "--webhook"},
-		{"a short secret", func(c *edge.Config) { c.Site = edge.Site{Hook: "http://x/sesame", Secret: []byte("sesame")} }, "--hook"},
-		{"no address", func(c *edge.Config) { c.Site = edge.Site{Hook: "sesame", Secret: siteSecret} }, "--hook"},
-		{"a password in the address", func(c *edge.Config) { c.Site = edge.Site{Webhook: "http://u:sesame@x/", Secret: siteSecret} }, "--webhook"},
-		{"a negative time", func(c *edge.Config) { c.Site = edge.Site{Hook: "http://x/", Secret: siteSecret, Timeout: -1} }, "--hook"},
+		{"a short secret", func(c *edge.Config) { c.Site = edge.Site{Hook: "http://x/sesame", Secrets: [][]byte{[]byte("sesame")}} }, "--hook"},
+		{"no address", func(c *edge.Config) { c.Site = edge.Site{Hook: "sesame", Secrets: siteSecrets} }, "--hook"},
+		{"a password in the address", func(c *edge.Config) { c.Site = edge.Site{Webhook: "http://u:sesame@x/", Secrets: siteSecrets} }, "--webhook"},
+		{"a negative time", func(c *edge.Config) { c.Site = edge.Site{Hook: "http://x/", Secrets: siteSecrets, Timeout: -1} }, "--hook"},
 	} {
 		config := edge.Defaults()
 		config.Backend = "127.0.0.1:0"

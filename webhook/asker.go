@@ -18,7 +18,7 @@ import (
 // AskConfig says whom an Asker asks, and how. A value of 0 stands for the default.
 type AskConfig struct {
 	URL      string        // http:// or https://, without user and password
-	Secret   []byte        // what requests are signed with, at least 16 bytes
+	Secrets  [][]byte      // what requests are signed with, at least 16 bytes: one, or two while it is being changed
 	Timeout  time.Duration // of a question, waiting for a connection included; 2 s
 	MaxConns int           // questions under way at once; 64
 	Failures int           // the breaker opens after so many in a row; 10
@@ -82,7 +82,7 @@ func NewAsker(c AskConfig) (*Asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Secret, err = checkSecret(c.Secret); err != nil {
+	if c.Secrets, err = checkSecrets(c.Secrets); err != nil {
 		return nil, err
 	}
 	if err := c.complete(); err != nil {
@@ -169,7 +169,7 @@ func (a *Asker) ask(body []byte) (Answer, error) {
 	q.SetRequestURI(a.url)
 	q.Header.SetMethod(fasthttp.MethodPost)
 	q.Header.SetContentType("application/json")
-	q.Header.Set(SignatureHeader, sign(a.config.Secret, body, a.config.Now()))
+	q.Header.Set(SignatureHeader, sign(a.config.Secrets, body, a.config.Now()))
 	q.SetBodyRaw(body)
 	if err := a.client.DoTimeout(q, p, a.config.Timeout); err != nil {
 		return Answer{}, a.fail(a.plain(err))

@@ -23,7 +23,7 @@ import (
 func newAsker(t testing.TB, b *backend, change func(*AskConfig)) (*Asker, *journal) {
 	t.Helper()
 	j := &journal{}
-	c := AskConfig{URL: b.URL + "/ask?key=hidden", Secret: secret, Timeout: 20 * time.Second, Log: j.log, Now: b.at}
+	c := AskConfig{URL: b.URL + "/ask?key=hidden", Secrets: secrets, Timeout: 20 * time.Second, Log: j.log, Now: b.at}
 	if change != nil {
 		change(&c)
 	}

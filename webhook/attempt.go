@@ -67,7 +67,7 @@ func (s *Sender) request(ctx context.Context, events []Event) (*http.Request, er
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("User-Agent", agent)
 	q.Header.Set(EpochHeader, s.config.Epoch)
-	q.Header.Set(SignatureHeader, sign(s.config.Secret, body, s.config.Now()))
+	q.Header.Set(SignatureHeader, sign(s.config.Secrets, body, s.config.Now()))
 	return q, nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var secret = []byte("0123456789abcdef")
+var secret, secrets = []byte("0123456789abcdef"), [][]byte{[]byte("0123456789abcdef")}
 
 // begin is when the tests' clocks begin.
 var begin = time.Unix(1_700_000_000, 0)
@@ -197,7 +197,7 @@ func newRig(t testing.TB, answer reply, change func(*Config)) *rig {
 // sender returns another Sender of the rig, which is closed at the end of the test.
 func (r *rig) sender(change func(*Config)) *Sender {
 	r.t.Helper()
-	c := Config{URL: r.URL + "/hook?key=hidden", Secret: secret, Epoch: "e1", Timeout: time.Hour, Now: r.clock.now, Wait: r.wait, Log: r.log}
+	c := Config{URL: r.URL + "/hook?key=hidden", Secrets: secrets, Epoch: "e1", Timeout: time.Hour, Now: r.clock.now, Wait: r.wait, Log: r.log}
 	if change != nil {
 		change(&c)
 	}

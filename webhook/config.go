@@ -12,7 +12,7 @@ import (
 // Config says whom a Sender tells, and how. A value of 0 stands for the default.
 type Config struct {
 	URL        string        // http:// or https://, without user and password
-	Secret     []byte        // what requests are signed with, at least 16 bytes
+	Secrets    [][]byte      // what requests are signed with, at least 16 bytes: one, or two while it is being changed
 	Epoch      string        // names this process: 1 to 64 visible ASCII characters
 	Timeout    time.Duration // of one attempt; 5 s
 	MaxBatch   int           // events in one request; 100

@@ -116,7 +116,7 @@ func TestKeptConnections(t *testing.T) {
 	} {
 		for scheme, l := range listeners(t) {
 			s := newScript(t, l.Listener, c.answer)
-			a, err := NewAsker(AskConfig{URL: scheme + "://" + l.Addr().String(), Secret: secret, TLS: l.trust})
+			a, err := NewAsker(AskConfig{URL: scheme + "://" + l.Addr().String(), Secrets: secrets, TLS: l.trust})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestHostPort(t *testing.T) {
 		"http://a": "a:80", "https://a/b": "a:443", "http://a:1": "a:1", "https://a:": "a:443",
 		"http://[::1]": "[::1]:80", "https://[::1]:1": "[::1]:1",
 	} {
-		a, err := NewAsker(AskConfig{URL: address, Secret: secret})
+		a, err := NewAsker(AskConfig{URL: address, Secrets: secrets})
 		if err != nil || a.client.Addr != want {
 			t.Errorf("%s: %v, %v", address, a.client.Addr, err)
 		}

@@ -70,7 +70,7 @@ func New(c Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Secret, err = checkSecret(c.Secret); err != nil {
+	if c.Secrets, err = checkSecrets(c.Secrets); err != nil {
 		return nil, err
 	}
 	c.URL = u.String()

@@ -14,7 +14,8 @@ import (
 //
 //	Encke-Signature: t=1700000000,v1=<hex of HMAC-SHA-256(secret, "1700000000" + "." + body)>
 //
-// where t is the Unix time in seconds at which this attempt was made. EpochHeader, of a Sender's requests, names the process.
+// where t is the Unix time in seconds at which this attempt was made; with two secrets it has two v1, one of each, in their order, so
+// that a receiver who knows one of them is content. EpochHeader, of a Sender's requests, names the process.
 const (
 	SignatureHeader = "Encke-Signature"
 	EpochHeader     = "Encke-Epoch"
@@ -29,9 +30,13 @@ var (
 	ErrTime      = errors.New("the signature is of another time")
 )
 
-func sign(secret, body []byte, now time.Time) string {
+func sign(secrets [][]byte, body []byte, now time.Time) string {
 	t := strconv.FormatInt(now.Unix(), 10)
-	return "t=" + t + ",v1=" + hex.EncodeToString(mac(secret, t, body))
+	header := "t=" + t
+	for _, secret := range secrets {
+		header += ",v1=" + hex.EncodeToString(mac(secret, t, body))
+	}
+	return header
 }
 
 func mac(secret []byte, t string, body []byte) []byte {

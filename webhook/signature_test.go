@@ -9,9 +9,13 @@ import (
 
 func TestVerify(t *testing.T) {
 	const body = `{"a":1}`
-	good := sign(secret, []byte(body), begin)
+	good := sign(secrets, []byte(body), begin)
 	stamp, hash, _ := strings.Cut(good, ",")
-	other := sign([]byte("another secret of some length"), []byte(body), begin)[len(stamp)+1:]
+	other := sign([][]byte{[]byte("another secret of some length")}, []byte(body), begin)[len(stamp)+1:]
+	both := sign([][]byte{[]byte("another secret of some length"), secret}, []byte(body), begin)
+	if both != stamp+","+other+","+hash {
+		t.Errorf("with two secrets it is %s", both)
+	}
 	for _, c := range []struct {
 		name, header, body string
 		later              time.Duration
@@ -29,6 +33,8 @@ func TestVerify(t *testing.T) {
 		{"two secrets, theirs first", stamp + "," + other + "," + hash, body, 0, nil},
 		{"two secrets, ours first", stamp + "," + hash + "," + other, body, 0, nil},
 		{"a scheme to come", good + ",v2=zz", body, 0, nil},
+		{"two secrets, as signed", both, body, 0, nil},
+		{"two secrets, another body", both, "", 0, ErrSignature},
 		{"order", hash + "," + stamp, body, 0, nil},
 		{"another time", "t=1700000001," + hash, body, 0, ErrSignature},
 		{"two times", stamp + "," + good, body, 0, ErrSignature},
@@ -52,7 +58,7 @@ func TestVerify(t *testing.T) {
 // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef
 func TestSignature(t *testing.T) {
 	const want = "t=1700000000,v1=9eb18f493f8ec135d9eb2dad817c369bb4e9cbfa818657897a7437c1cd8c3a23"
-	if got := sign(secret, []byte(`{"a":1}`), begin); got != want {
+	if got := sign(secrets, []byte(`{"a":1}`), begin); got != want {
 		t.Error(got)
 	}
 }
@@ -60,7 +66,7 @@ func TestSignature(t *testing.T) {
 // TestVerifyNeedsASecret: with none, anybody could sign.
 func TestVerifyNeedsASecret(t *testing.T) {
 	for _, weak := range []string{"", "0123456789abcde"} {
-		if Verify([]byte(weak), sign([]byte(weak), nil, begin), nil, begin, time.Minute) == nil {
+		if Verify([]byte(weak), sign([][]byte{[]byte(weak)}, nil, begin), nil, begin, time.Minute) == nil {
 			t.Errorf("a secret of %d bytes", len(weak))
 		}
 	}
@@ -68,7 +74,7 @@ func TestVerifyNeedsASecret(t *testing.T) {
 
 // FuzzVerify: no header but those that end in the right hash is taken, and none makes it panic.
 func FuzzVerify(f *testing.F) {
-	good := sign(secret, []byte("body"), begin)
+	good := sign(secrets, []byte("body"), begin)
 	for _, seed := range []string{good, "", "t=,v1=", "t=1,t=1,v1=00", good + "," + good, "v1=" + strings.Repeat("0", 64) + ",t=1700000000"} {
 		f.Add(seed, []byte("body"))
 	}
@@ -77,7 +83,7 @@ func FuzzVerify(f *testing.F) {
 			_, macs := parseSignature(header)
 			right := false
 			for at := begin.Add(-time.Minute); !at.After(begin.Add(time.Minute)); at = at.Add(time.Second) {
-				_, hash, _ := strings.Cut(sign(secret, body, at), "v1=")
+				_, hash, _ := strings.Cut(sign(secrets, body, at), "v1=")
 				for _, m := range macs {
 					right = right || strings.EqualFold(m, hash)
 				}
@@ -86,7 +92,7 @@ func FuzzVerify(f *testing.F) {
 				t.Errorf("%q was taken", header)
 			}
 		}
-		if err := Verify(secret, sign(secret, body, begin), body, begin, 0); err != nil {
+		if err := Verify(secret, sign(secrets, body, begin), body, begin, 0); err != nil {
 			t.Error(err)
 		}
 	})

@@ -34,6 +34,23 @@ func target(address string) (*url.URL, error) {
 	return u, nil
 }
 
+// mostSecrets is how many there may be: the old one and the new one.
+const mostSecrets = 2
+
+// checkSecrets returns copies of secrets that are long enough.
+func checkSecrets(secrets [][]byte) (own [][]byte, err error) {
+	if len(secrets) == 0 || len(secrets) > mostSecrets {
+		return nil, fmt.Errorf("cannot use the secrets of a webhook: one of at least %d bytes is needed, or two while it is being changed; there are %d", leastSecret, len(secrets))
+	}
+	for _, secret := range secrets {
+		if secret, err = checkSecret(secret); err != nil {
+			return nil, err
+		}
+		own = append(own, secret)
+	}
+	return own, nil
+}
+
 // checkSecret returns a copy of a secret that is long enough.
 func checkSecret(secret []byte) ([]byte, error) {
 	if len(secret) < leastSecret {

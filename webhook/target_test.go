@@ -10,10 +10,10 @@ import (
 
 func TestSettings(t *testing.T) {
 	const url = "https://example.com/hook"
-	long, short := secret, secret[:15]
+	long, short := secrets, [][]byte{secret[:15]}
 	for _, c := range []struct {
 		name, url, epoch string
-		secret           []byte
+		secrets          [][]byte
 		change           func(*Config)
 		want             string // in the error; "": none
 	}{
@@ -30,24 +30,27 @@ func TestSettings(t *testing.T) {
 		{"a bad port", "https://me:topsecret@example.com:http/", "e", long, nil, "cannot be parsed"},
 		{"no secret", url, "e", nil, nil, "at least 16 bytes"},
 		{"a short secret", url, "e", short, nil, "at least 16 bytes"},
+		{"two secrets", url, "e", [][]byte{secret, secret}, nil, ""},
+		{"two secrets, one of them short", url, "e", [][]byte{secret, secret[:15]}, nil, "at least 16 bytes"},
+		{"three secrets", url, "e", [][]byte{secret, secret, secret}, nil, "two while"},
 		{"no epoch", url, "", long, nil, "epoch"},
 		{"an epoch of two lines", url, "a\r\nb", long, nil, "epoch"},
 		{"a long epoch", url, strings.Repeat("e", 65), long, nil, "epoch"},
 		{"a negative time", url, "e", long, func(c *Config) { c.Timeout = -1 }, "negative"},
 		{"a negative number", url, "e", long, func(c *Config) { c.MaxBatch = -1 }, "negative"},
 	} {
-		config := Config{URL: c.url, Secret: c.secret, Epoch: c.epoch}
+		config := Config{URL: c.url, Secrets: c.secrets, Epoch: c.epoch}
 		if c.change != nil {
 			c.change(&config)
 		}
 		_, err := New(config)
 		refused(t, c.name, err, c.want)
 		if c.epoch == "e" && c.change == nil {
-			_, err = NewAsker(AskConfig{URL: c.url, Secret: c.secret})
+			_, err = NewAsker(AskConfig{URL: c.url, Secrets: c.secrets})
 			refused(t, c.name+", asking", err, c.want)
 		}
 	}
-	_, err := NewAsker(AskConfig{URL: url, Secret: long, MaxConns: -1})
+	_, err := NewAsker(AskConfig{URL: url, Secrets: long, MaxConns: -1})
 	refused(t, "negative, asking", err, "negative")
 }
 
@@ -64,14 +67,14 @@ func refused(t *testing.T, name string, err error, want string) {
 }
 
 func TestDefaults(t *testing.T) {
-	s, err := New(Config{URL: "http://a", Secret: secret, Epoch: "e"})
+	s, err := New(Config{URL: "http://a", Secrets: secrets, Epoch: "e"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := s.config; c.Timeout != 5*time.Second || c.MaxBatch != 100 || c.MaxPending != 100_000 || c.MaxAge != time.Hour {
 		t.Errorf("%+v", c)
 	}
-	a, err := NewAsker(AskConfig{URL: "http://a", Secret: secret})
+	a, err := NewAsker(AskConfig{URL: "http://a", Secrets: secrets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,9 +86,9 @@ func TestDefaults(t *testing.T) {
 // TestSecretIsCopied: what the caller does to its secret afterwards changes nothing.
 func TestSecretIsCopied(t *testing.T) {
 	mine := bytes.Clone(secret)
-	s, err := New(Config{URL: "http://a", Secret: mine, Epoch: "e"})
+	s, err := New(Config{URL: "http://a", Secrets: [][]byte{mine}, Epoch: "e"})
 	clear(mine)
-	if err != nil || !bytes.Equal(s.config.Secret, secret) {
+	if err != nil || !bytes.Equal(s.config.Secrets[0], secret) {
 		t.Error(err, "the secret changed")
 	}
 }

@@ -33,7 +33,8 @@ type settings struct {
 	backendKeys    []string
 	backendKeyFile string
 
-	siteSecret, siteSecretFile string
+	siteSecrets    []string
+	siteSecretFile string
 }
 
 // parseServe reads the settings of `encke serve`.
@@ -115,8 +116,8 @@ func (s *settings) flags() *pflag.FlagSet {
 	f.StringVar(&s.Site.Hook, "hook", "", "`address` of the site's backend that is asked what clients may do, by signed POSTs")
 	f.StringVar(&s.HookOn, "hook-on", "", "`what` it is asked: connect, subscribe, publish, with commas between; rules for channels may say otherwise")
 	f.DurationVar(&s.Site.Timeout, "hook-timeout", s.Site.Timeout, "time that it may take to answer")
-	f.StringVar(&s.siteSecret, "webhook-secret", "", "`secret` that requests to --webhook and --hook are signed with, at least 16 bytes; better in ENCKE_WEBHOOK_SECRET or a file")
-	f.StringVar(&s.siteSecretFile, "webhook-secret-file", "", "`file` with that secret")
+	f.StringArrayVar(&s.siteSecrets, "webhook-secret", nil, "`secret` that requests to --webhook and --hook are signed with, at least 16 bytes; better in ENCKE_WEBHOOK_SECRET or a file. Give it twice while changing it: they are signed with both")
+	f.StringVar(&s.siteSecretFile, "webhook-secret-file", "", "`file` with such secrets, one a line, at most two")
 	f.IntVar(&s.Loops, "loops", s.Loops, "event loops, 1 to 64; by default one for each processor")
 	size(f, &s.Memory, "memory", "`bytes` that server and connections may take together; by default three quarters of what machine or cgroup have; 0: no budget")
 	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections, "connections held at once; more get 503; 0: what descriptors (less 64) and half of --memory allow")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true, "proxy-from": true, "webhook-events": true} // whose defaults differ, or is an example
-	for _, name := range []string{"pattern", "subscribe", "publish", "hooks", "max-subscribers"} {                                                                                       // of rules alone
+	machine := map[string]bool{"loops": true, "memory": true, "anonymous": true, "token-secret": true, "backend-key": true, "origins": true, "proxy-from": true, "webhook-events": true, "webhook-secret": true} // whose defaults differ, or is an example
+	for _, name := range []string{"pattern", "subscribe", "publish", "hooks", "max-subscribers"} {                                                                                                               // of rules alone
 		delete(shown, name)
 	}
 	fresh := settings{Config: edge.Defaults()}
@@ -122,5 +123,44 @@ func TestCheck(t *testing.T) {
 	}
 	if got := run([]string{"serve", "--check", "--config", bad}); got != 1 {
 		t.Errorf("bad: %d", got)
+	}
+}
+
+// TestWebhookSecrets: one, or two while it is being changed, from flags, the environment or a file.
+func TestWebhookSecrets(t *testing.T) {
+	const old, next = "the old secret, with a comma", "the secret to come"
+	file := write(t, "# while it is being changed\n"+old+"\n"+next+"\n")
+	for _, c := range []struct {
+		name string
+		env  string
+		args []string
+		want []string
+		ok   bool
+	}{
+		{"none", "", nil, nil, false},
+		{"a flag", "", []string{"--webhook-secret", old}, []string{old}, true},
+		{"two flags", "", []string{"--webhook-secret", old, "--webhook-secret", next}, []string{old, next}, true},
+		{"the environment", old, nil, []string{old}, true},
+		{"an empty one, as in the example", "", []string{"--webhook-secret", "", "--webhook-secret", old}, []string{old}, true},
+		{"a file", "", []string{"--webhook-secret-file", file}, []string{old, next}, true},
+		{"three", old, []string{"--webhook-secret-file", file}, []string{old, old, next}, false},
+		{"a short one", "", []string{"--webhook-secret", old, "--webhook-secret", "short"}, []string{old, "short"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.env != "" {
+				t.Setenv("ENCKE_WEBHOOK_SECRET", c.env)
+			}
+			s, err := parseServe(append([]string{"--webhook", "http://127.0.0.1/"}, c.args...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, secret := range s.Site.Secrets {
+				got = append(got, string(secret))
+			}
+			if _, err = edge.New(s.Config); !slices.Equal(got, c.want) || (err == nil) != c.ok {
+				t.Errorf("%q, %v, want %q", got, err, c.want)
+			}
+		})
 	}
 }

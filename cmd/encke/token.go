@@ -39,13 +39,17 @@ func (s *settings) keys() error {
 		}
 		s.Tokens.Keys = text
 	}
-	s.Site.Secret = []byte(s.siteSecret)
+	for _, secret := range s.siteSecrets {
+		if secret != "" { // as in the example
+			s.Site.Secrets = append(s.Site.Secrets, []byte(secret))
+		}
+	}
 	if s.siteSecretFile != "" {
 		secrets, err := readLines("webhook-secret-file", s.siteSecretFile)
 		if err != nil {
 			return err
 		}
-		s.Site.Secret = secrets[0]
+		s.Site.Secrets = append(s.Site.Secrets, secrets...)
 	}
 	return s.readBackendKeys()
 }

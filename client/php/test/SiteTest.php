@@ -22,7 +22,7 @@ final class SiteTest extends TestCase
         $site = new Process([PHP_BINARY, '-S', "127.0.0.1:$port", __DIR__ . '/support/site.php'], ['SITE_SECRET' => self::SECRET, 'SITE_LOG' => $log]);
         $site->listening($port);
         $server = new Encke(['--webhook', "http://127.0.0.1:$port/webhook", '--hook', "http://127.0.0.1:$port/hook", '--hook-on', 'connect,publish',
-            '--webhook-secret', self::SECRET, '--user-grace', '50ms', '--hook-timeout', '5s']);
+            '--webhook-secret', 'the secret that it had before', '--webhook-secret', self::SECRET, '--user-grace', '50ms', '--hook-timeout', '5s']);
         $token = fn (string $user) => Token::make(Encke::SECRET, $user, ['room' => ['subscribe', 'publish']]);
         $told = fn (string $event, string $of) => Process::until(fn () => str_contains((string) file_get_contents($log), json_encode(['told', $event, $of, true])), fn () => "$event of $of was not told: " . file_get_contents($log) . $server->log());
 
