@@ -11,6 +11,7 @@ import (
 type figures struct {
 	connections    [numTransports]atomic.Int64
 	refused        [256]atomic.Uint64 // by codes.Code: requests and commands answered with an error
+	clients        atomic.Uint64      // connections of the public listener that were accepted
 	requests       atomic.Uint64
 	commands       atomic.Uint64
 	bytesPublished atomic.Uint64

@@ -22,7 +22,7 @@ type online struct {
 
 // onlineTotal is counted since the process began.
 type onlineTotal struct {
-	Connections uint64 `json:"connections"`
+	Connections uint64 `json:"connections"` // of clients, those that were refused included
 	Published   uint64 `json:"published"`
 	Delivered   uint64 `json:"delivered"`
 }
@@ -32,9 +32,9 @@ func (s *Server) online() online {
 	o := online{Users: s.users.online.Load(), WS: n(overWS) + n(overRaw), SSE: n(overSSE), Stream: n(overStream), Poll: n(overPoll)}
 	o.Online = o.WS + o.SSE + o.Stream + o.Poll
 	o.Total.Published = s.store.Totals().Published
-	for i, l := range s.engine.Loops() {
+	o.Total.Connections = s.figures.clients.Load()
+	for i := range s.figures.perLoop {
 		o.Total.Delivered += s.figures.perLoop[i].delivered.Load()
-		o.Total.Connections += l.Counts().Accepted.Load()
 	}
 	return o
 }

@@ -73,7 +73,7 @@ func TestOnlineStats(t *testing.T) {
 		r.push(t, "a", "counted")
 	}
 	after := next("those who have stayed", func(o onlineNow) bool { return o.Online == 1 && o.WS == 1 && o.Users == 3 })
-	if after.Total.Published < before.Total.Published+5 || after.Total.Connections < 9 || after.Total.Delivered < before.Total.Delivered+1 {
+	if after.Total.Published < before.Total.Published+5 || after.Total.Connections != before.Total.Connections || before.Total.Connections < 9 || after.Total.Delivered < before.Total.Delivered+1 {
 		t.Errorf("%+v, before %+v", after, before)
 	}
 }

@@ -151,6 +151,8 @@ func (r *reactor) Open(c netloop.ID, listener int) {
 	*cl = client{}
 	if listener == backendListener {
 		cl.flags = onBackend
+	} else {
+		r.server.figures.clients.Add(1)
 	}
 	r.server.figures.transport(overHTTP, 1)
 	switch {
