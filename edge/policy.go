@@ -94,7 +94,7 @@ func (r *reactor) checkReadable(name []byte) *codes.Error {
 // checkRoom says that a channel has as many subscribers as it may have. Two that come in the same moment, on two loops, may both be
 // let in.
 func (r *reactor) checkRoom(name []byte) *codes.Error {
-	if r.claims != nil && r.claims.Owns(name) { // which it is subscribed to by itself
+	if channel.Reserved(name) || r.claims != nil && r.claims.Owns(name) { // nobody bounds the former, and it is subscribed to the latter by itself
 		return nil
 	}
 	if most := r.server.policy(name).subscribers; most > 0 && r.server.store.Subscribers(name) >= most {

@@ -426,3 +426,23 @@ func startAndStop(t *testing.T, s *edge.Server) {
 		t.Error(err)
 	}
 }
+
+// TestRuleSubscribersOfAll: a rule for every channel bounds how many follow those of the site, not those of the server.
+func TestRuleSubscribersOfAll(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, func(c *edge.Config) {
+		c.Anonymous, c.SeePresence, c.Rules = []string{"*"}, "anybody", []edge.Rule{{Pattern: "*", MaxSubscribers: ptr(1)}}
+	})
+	for _, name := range []string{"$presence:x", "$stats", "$another"} {
+		for i := range 3 {
+			openTab(t, r, []string{"ws", "sse", "poll"}[i], name)
+			if text := tell(t, r, "", `"subscribe":{"channel":"`+name+`"}`); !answered(text, "subscribed", "") {
+				t.Errorf("%s: %s", name, text)
+			}
+			r.subscribers(t, name, i+1)
+		}
+	}
+	openTab(t, r, "ws", "x")
+	r.subscribers(t, "x", 1)
+	tryRead(t, r, "full", "x", "", "channel_full")
+}
