@@ -21,6 +21,7 @@ type Message struct {
 	Type   []byte // Content-Type as pushed; empty when none was given
 	Data   []byte
 	JSON   bool // Data is known to be valid JSON: the caller has checked it
+	Own    bool // it is the server's own: Config.MaxMessage, which is for what others send, does not bound it
 
 	// ID, where not empty, is remembered for Config.IDAge: a message pushed again with it, by the same User, is not stored again.
 	ID []byte
@@ -54,7 +55,7 @@ func (m *Message) check(maxData int) *codes.Error {
 	switch {
 	case len(m.Data) == 0:
 		return codes.New(codes.EmptyMessage, "")
-	case maxData > 0 && len(m.Data) > maxData:
+	case maxData > 0 && len(m.Data) > maxData && !m.Own:
 		return codes.New(codes.MessageTooLarge, fmt.Sprintf("%d bytes, %d allowed", len(m.Data), maxData))
 	}
 	if wrong := wrongLabel([]byte(m.Event)); wrong != "" {

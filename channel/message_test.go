@@ -86,6 +86,9 @@ func TestRefusals(t *testing.T) {
 	jsonType := []byte("application/json")
 	refused(Message{}, codes.EmptyMessage, 0)
 	refused(Message{Data: make([]byte, 301)}, codes.MessageTooLarge, 0)
+	if _, err := s.Publish([]byte("own"), &Message{Data: make([]byte, 301), Own: true}, 7); err != nil {
+		t.Errorf("the server's own: %v", err)
+	}
 	refused(Message{Data: []byte("a"), Event: long}, codes.BadMessage, 0)
 	refused(Message{Data: []byte("a"), Event: "a\nb"}, codes.BadMessage, 0)
 	refused(Message{Data: []byte("a"), Event: "a\x7f"}, codes.BadMessage, 0)

@@ -21,7 +21,7 @@ type Config struct {
 	IDAge      int64   // for how many milliseconds message ids are remembered; 0: not at all
 	IDMemory   int64   // bytes of them over all channels; beyond it the oldest are forgotten
 	Loops      int     // how many loops there are, at most 64
-	MaxMessage int     // bytes of data a message may have; 0 is no limit
+	MaxMessage int     // bytes of data a message may have that is not the server's own; 0 is no limit
 	Sink       Sink    // nil when nobody subscribes
 	Latent     Latent  // nil: no channel is
 	Watcher    Watcher // nil: nobody wants to know

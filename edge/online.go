@@ -54,7 +54,7 @@ func (s *Server) publishStats(now int64) {
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	if _, err := s.store.Publish([]byte(statsChannel), &channel.Message{Data: data, JSON: true}, now); err == nil {
+	if _, err := s.store.Publish([]byte(statsChannel), &channel.Message{Data: data, JSON: true, Own: true}, now); err == nil {
 		s.statsSent = o
 	}
 }

@@ -19,12 +19,16 @@ const presencePrefix = "$presence:"
 // maxWatched is the longest name of a channel whose presence is kept.
 const maxWatched = 128 - len(presencePrefix)
 
+// leastEvent is how large an event may be however small --max-message-size is: one that does not fit would be refused for ever, and hold
+// up all behind it. The longest user with the longest info has room in it.
+const leastEvent = 2 << 10
+
 // newPresence returns the book of who is where, which tells of changes in the companion channels.
 func newPresence(s *Server) *presence.Book {
 	return presence.New(presence.Config{
-		Grace: s.config.UserGrace.Milliseconds(), MaxEvent: min(32<<10, s.config.MaxMessage),
+		Grace: s.config.UserGrace.Milliseconds(), MaxEvent: min(32<<10, max(leastEvent, s.config.MaxMessage)),
 		Publish: func(name string, event []byte, now int64) bool {
-			m := channel.Message{Event: "presence", Data: event, JSON: true}
+			m := channel.Message{Event: "presence", Data: event, JSON: true, Own: true}
 			_, err := s.store.Publish([]byte(presencePrefix+name), &m, now)
 			return err == nil
 		},

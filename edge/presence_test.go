@@ -723,3 +723,21 @@ func TestPresenceRefreshedInfo(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestPresenceOfLongNames: however small messages have to be, everybody is told of, the longest user with the longest info too.
+func TestPresenceOfLongNames(t *testing.T) {
+	t.Parallel()
+	r := watchedRig(t, func(c *edge.Config) { c.MaxMessage = 10 })
+	w := watch(t, r)
+	long, info := strings.Repeat("u", 120), `"`+strings.Repeat("i", 1022)+`"`
+	for _, user := range []string{long, "7"} {
+		openTab(t, r, "sse", "x&"+ticketFor(t, user, info, reads))
+		e, text := w.next()
+		if len(e.Join) != 1 || e.Join[0].User != user || string(e.Join[0].Info) != info || e.Users == nil {
+			t.Errorf("%s", text)
+		}
+	}
+	if h, p := r.here(t, "x"), r.Stats().Users.Presence; h.Users != 2 || len(h.Members) != 2 || p.Refused != 0 {
+		t.Errorf("%+v, %d refused", h, p.Refused)
+	}
+}
