@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 	jsonType := []byte("application/json")
 	refused(Message{}, codes.EmptyMessage, 0)
 	refused(Message{Data: make([]byte, 301)}, codes.MessageTooLarge, 0)
-	if _, err := s.Publish([]byte("own"), &Message{Data: make([]byte, 301), Own: true}, 7); err != nil {
+	if _, err := NewStore(s.conf).Publish([]byte("c"), &Message{Data: make([]byte, 301), Own: true}, 7); err != nil {
 		t.Errorf("the server's own: %v", err)
 	}
 	refused(Message{Data: []byte("a"), Event: long}, codes.BadMessage, 0)
