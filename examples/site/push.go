@@ -64,12 +64,20 @@ func (s *Site) Ask(ctx context.Context, method, path string, body, answer any) e
 	case err != nil:
 		return fmt.Errorf("cannot read what Encke answers: %w", err)
 	case res.StatusCode >= 300:
-		return fmt.Errorf("%s %s: Encke answers %d: %s", method, path, res.StatusCode, got)
+		return fmt.Errorf("%s %s: %w", method, path, &Refused{res.StatusCode, string(got)})
 	case answer == nil:
 		return nil
 	}
 	return json.Unmarshal(got, answer)
 }
+
+// Refused is the error of what Encke does not do: the status of HTTP, and its words.
+type Refused struct {
+	Status int
+	Text   string
+}
+
+func (r *Refused) Error() string { return fmt.Sprintf("Encke answers %d: %s", r.Status, r.Text) }
 
 // UserPath returns the path of a user at the backend listener.
 func UserPath(id string) string { return "/users/" + url.PathEscape(id) }

@@ -133,12 +133,15 @@ const maxRequest = 64 << 10
 
 // Read takes a request's JSON. It says false when the request has been refused. Pages of other sites cannot send JSON without asking
 // before, which this site never allows.
-func Read(w http.ResponseWriter, r *http.Request, to any) bool {
+func Read(w http.ResponseWriter, r *http.Request, to any) bool { return ReadUpTo(maxRequest, w, r, to) }
+
+// ReadUpTo is Read for what may be larger, in bytes.
+func ReadUpTo(most int64, w http.ResponseWriter, r *http.Request, to any) bool {
 	if typ, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); typ != "application/json" {
 		http.Error(w, "send application/json", http.StatusUnsupportedMediaType)
 		return false
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(to); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, most)).Decode(to); err != nil {
 		http.Error(w, "this is not the JSON that is expected: "+err.Error(), http.StatusBadRequest)
 		return false
 	}
