@@ -189,6 +189,24 @@ func (c Code) Status() int { return table[c].status }
 // Close returns the WebSocket close code, 0 where the code never closes a WebSocket.
 func (c Code) Close() int { return table[c].close }
 
+// ComeBack returns what a client does that was refused or ended with the code: no, since the same again would fare the same; yes; later,
+// when the server says so or after a growing time; or what it has to change first.
+func (c Code) ComeBack() string {
+	switch {
+	case c == Gap:
+		return "yes, without `since`"
+	case c == TooManyCommands:
+		return "with fewer commands"
+	case c == BadToken || c == TokenExpired || c == TokenRevoked:
+		return "with another token"
+	case c.Status() == 503 || c.Status() == 429 || c == Internal:
+		return "later"
+	case c == RequestTimeout || c.Close() >= 4000 && c.Close() < 4100:
+		return "yes"
+	}
+	return "no"
+}
+
 // Text returns the sentence for people.
 func (c Code) Text() string { return table[c].text }
 
@@ -221,7 +239,9 @@ func (e *Error) Error() string {
 func New(c Code, detail string) *Error { return &Error{Code: c, Detail: detail} }
 
 // In returns an error of that code about a certain channel; detail may be empty.
-func In(c Code, channel, detail string) *Error { return &Error{Code: c, Detail: detail, Channel: channel} }
+func In(c Code, channel, detail string) *Error {
+	return &Error{Code: c, Detail: detail, Channel: channel}
+}
 
 // maxChannel is the longest channel's name that is repeated, in bytes: no channel has a longer one.
 const maxChannel = 128

@@ -17,9 +17,9 @@ func markdown() string {
 		return fmt.Sprint(n)
 	}
 	var b strings.Builder
-	b.WriteString("| code | HTTP | close | text |\n|---|---|---|---|\n")
+	b.WriteString("| code | HTTP | close | come back? | text |\n|---|---|---|---|---|\n")
 	for _, c := range All() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c, number(c.Status()), number(c.Close()), c.Text())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", c, number(c.Status()), number(c.Close()), c.ComeBack(), c.Text())
 	}
 	return b.String()
 }
@@ -58,6 +58,35 @@ func TestEveryCodeIsWhole(t *testing.T) {
 			t.Errorf("code %d: name %s stands twice", c, e.name)
 		}
 		seen[e.name] = true
+	}
+}
+
+// TestComeBack: a client that goes by numbers alone does what the table says, or is more careful.
+func TestComeBack(t *testing.T) {
+	for _, c := range []struct {
+		code Code
+		want string
+	}{
+		{Forbidden, "no"}, {BadSince, "no"}, {Disconnected, "no"}, {Normal, "no"}, {FrameTooBig, "no"}, {NotFound, "no"}, {BadKey, "no"},
+		{GoingAway, "later"}, {UserLimit, "later"}, {HookFailed, "later"}, {RateLimited, "later"}, {Overloaded, "later"}, {Internal, "later"},
+		{SlowConsumer, "yes"}, {PingTimeout, "yes"}, {RequestTimeout, "yes"}, {Gap, "yes, without `since`"},
+		{TokenExpired, "with another token"}, {TokenRevoked, "with another token"}, {BadToken, "with another token"},
+		{TooManyCommands, "with fewer commands"},
+	} {
+		if got := c.code.ComeBack(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.code, got, c.want)
+		}
+	}
+	for _, c := range All() {
+		yes := c.ComeBack() == "later" || strings.HasPrefix(c.ComeBack(), "yes")
+		switch n, status := c.Close(), c.Status(); {
+		case n >= 4000 && n < 4100 && !yes, (n == 1001 || n == 1013) && !yes:
+			t.Errorf("%s: %d asks to come back, the table says %s", c, n, c.ComeBack())
+		case n >= 1002 && n <= 1009 && yes, n == 1000 && yes:
+			t.Errorf("%s: %d does not ask to come back, the table says %s", c, n, c.ComeBack())
+		case (status == 503 || status == 429 || status == 408) != yes && status != 0 && status != 500:
+			t.Errorf("%s: %d, and the table says %s", c, status, c.ComeBack())
+		}
 	}
 }
 

@@ -94,7 +94,9 @@ func TestInputStaysWithinItsBudget(t *testing.T) {
 // TestMemorySpent: when all of the budget is used, new connections are refused, and what is connected is served.
 func TestMemorySpent(t *testing.T) {
 	debug.FreeOSMemory()
-	r := newRig(t, func(c *edge.Config) { c.Memory, c.HistoryMemory, c.IDMemory = int64(edge.RSS())+100<<20, 0, 0 })
+	r := newRig(t, func(c *edge.Config) {
+		c.Memory, c.HistoryMemory, c.IDMemory, c.MailboxMemory = int64(edge.RSS())+100<<20, 0, 0, 0
+	})
 	p := newWS(t, r.public, "/ws?channels=a")
 	p.text()
 	ballast := make([]byte, 300<<20)
