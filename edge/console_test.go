@@ -334,6 +334,10 @@ func TestWatch(t *testing.T) {
 	tab := newWS(t, r.public, "/ws?channels=x&"+ticket)
 	tab.text()
 	tab.text()
+	waitFor(t, "its join to be told", func() bool {
+		res, _ := r.ask(t, "GET", "/channels/$presence:x", "")
+		return res.StatusCode == 200
+	})
 	p, e := look(t, r, "/sse?channels=x,user:42,closed,$presence:x")
 	first := e.next()
 	if first.data != "" || strings.Count(first.id, ",") != 3 {
