@@ -1,0 +1,235 @@
+// Notifications, as the people of a small office use them.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { looks, shot, sound, startSite, until } from "./site.mjs";
+
+let site;
+before(async () => { site = await startSite(); });
+after(() => site?.close());
+
+const desk = id => "/notifications/?as=" + id;
+const texts = (page, query) => page.locator(query).allTextContents();
+const inbox = page => texts(page, ".inbox .text");
+const unread = page => page.locator(".bell b").textContent();
+const has = (page, query, text) => page.locator(query, { hasText: text }).first().waitFor({ state: "attached" });
+const live = page => has(page, ".state", "live");
+const backend = (method, path, body) => fetch(site.backend + path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) }).then(r => r.json());
+const mailbox = async id => (await backend("GET", `/users/${id}/mailbox`)).total;
+
+/** Somebody with a browser at that person's desk. */
+async function at(id, { init, ...options } = {}) {
+  const person = await site.person(options);
+  await person.context.addInitScript(() => { navigator.setAppBadge = n => (window.badge = n, Promise.resolve()); navigator.clearAppBadge = () => (window.badge = 0, Promise.resolve()); });
+  if (init) await person.context.addInitScript(init);
+  const page = await person.open(desk(id));
+  await live(page);
+  return [page, person];
+}
+
+async function write(page, to, text, important = false) {
+  await page.click(`[data-user=${to}]`);
+  await page.fill("textarea", text);
+  if (important) await page.check("input[value=yes]");
+  await page.click("form .main");
+  await page.locator("dialog").waitFor({ state: "hidden" });
+}
+
+/** Presses Tab until something has the focus. */
+async function tabTo(page, query) {
+  for (let i = 0; i < 40; i++) {
+    if (await page.evaluate(q => document.activeElement.matches(q), query)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error("the keyboard does not reach " + query);
+}
+
+test("a note comes to all devices, and once read on one it is read on all; by keyboard", async () => {
+  const [mara, a] = await at("mara"), [phone, b] = await at("mara", { viewport: { width: 375, height: 740 } }), [jonas, c] = await at("jonas");
+  await jonas.locator("[data-user=mara][data-here=true]").waitFor();
+  await jonas.locator("[data-user=priya][data-here=false]").waitFor();
+
+  const text = "<img src=x onerror=alert(1)> The crane is blocked: nobody launches until I say so.";
+  await jonas.keyboard.press("Tab");
+  await tabTo(jonas, "[data-user=mara]");
+  await jonas.keyboard.press("Enter");
+  await jonas.keyboard.type(text);
+  await tabTo(jonas, "input[type=radio]");
+  await jonas.keyboard.press("ArrowRight");
+  await tabTo(jonas, "form .main");
+  await jonas.keyboard.press("Enter");
+  for (const page of [mara, phone]) {
+    await has(page, ".toast.important", text);
+    await has(page, "#shout", "Important, from Jonas Weber: " + text);
+    assert.deepEqual(await inbox(page), [text]);
+    assert.equal(await unread(page), "1");
+    assert.match(await page.title(), /^\(1\) Mara/);
+    assert.equal(await page.evaluate("badge"), 1);
+  }
+  await has(jonas, ".sent .how", "Delivered");
+  await looks(mara, "notifications-toast");
+  await sound(phone);
+
+  await mara.keyboard.press("Tab"); // the focus is on nothing yet
+  await tabTo(mara, ".bell");
+  assert.match(await mara.locator(".bell").getAttribute("aria-label"), /^1 unread note:/);
+  await mara.keyboard.press("Enter");
+  await mara.keyboard.press("Enter");
+  await mara.locator(".inbox [open] .text", { hasText: text }).waitFor();
+  for (const page of [mara, phone]) {
+    await until("it is read", async () => await unread(page) === "" && await page.evaluate("badge") === 0);
+    assert.match(await page.title(), /^Mara/);
+    assert.equal(await page.locator(".toast").count(), 0);
+  }
+  await has(jonas, ".sent .how", "Read");
+
+  await mara.keyboard.press("Tab");
+  await mara.keyboard.press("Enter"); // reply
+  assert.equal(await mara.locator("select").inputValue(), "jonas");
+  await mara.keyboard.type("Understood.");
+  await shot(mara, "notifications-dialog");
+  await mara.keyboard.press("Control+Enter");
+  await has(jonas, ".toast", "Understood.");
+  await has(phone, ".sent .text", "Understood."); // what one sends on one device is on all
+  await jonas.click(".toast .away");
+  assert.equal(await unread(jonas), "1");
+  await jonas.reload();
+  await has(jonas, ".inbox li:not([data-state=read]) .text", "Understood.");
+  await has(jonas, ".sent .how", "Read");
+  assert.equal(await jonas.locator(".toast").count(), 0); // it was told before
+  await has(mara, ".sent .how", "Delivered");
+
+  await jonas.keyboard.press("Tab");
+  await tabTo(jonas, "#write");
+  await jonas.keyboard.press("Enter");
+  await jonas.keyboard.press("Escape");
+  await jonas.locator("dialog").waitFor({ state: "hidden" });
+  assert.ok(await jonas.evaluate("document.activeElement.matches('#write')"));
+  for (const p of [a, b, c]) p.check();
+});
+
+test("what comes while one is away is kept, and given on return over whatever carries", async () => {
+  const [priya, a] = await at("priya");
+  await write(priya, "tomasz", "The mast for the Petrel is in hall two.");
+  await write(priya, "tomasz", "Please ring Mrs Osei.", true);
+  await has(priya, ".sent .how", "Kept until Tomasz is here");
+  await until("both are letters", async () => await mailbox("tomasz") === 2);
+
+  const [tomasz, b] = await at("tomasz", { init: () => { delete window.WebSocket; delete window.EventSource; } });
+  await has(tomasz, ".toast", "2 notes were kept for you");
+  assert.equal(await tomasz.locator(".state").getAttribute("title"), "stream");
+  assert.deepEqual(await inbox(tomasz), ["Please ring Mrs Osei.", "The mast for the Petrel is in hall two."]);
+  assert.equal(await unread(tomasz), "2");
+  await has(tomasz, ".inbox small", "while you were away");
+  await priya.locator("[data-user=tomasz][data-here=true]").waitFor();
+  await until("both are acknowledged", async () => await mailbox("tomasz") === 0);
+  await until("the sender sees it", async () => (await texts(priya, ".sent .how")).join() === "Delivered,Delivered");
+
+  const [second, c] = await at("tomasz"); // another browser, later: Encke keeps them no more, the site does
+  await until("the inbox", async () => await unread(second) === "2");
+  assert.equal(await second.locator(".toast").count(), 0);
+  await second.click("#all");
+  await until("read on the other too", async () => await unread(tomasz) === "");
+  await until("the sender sees it", async () => (await texts(priya, ".sent .how")).join() === "Read,Read");
+
+  // without the inbox the letters come all the same
+  await b.leave();
+  await c.leave();
+  await priya.locator("[data-user=tomasz][data-here=false]").waitFor();
+  await write(priya, "tomasz", "One more.");
+  await until("it is kept", async () => await mailbox("tomasz") === 1);
+  const d = await site.person();
+  await d.context.route("**/inbox", route => route.abort());
+  const third = await d.open(desk("tomasz"));
+  await has(third, ".toast", "One more.");
+  await has(third, "#trouble", "The inbox may be out of date. The site cannot be reached just now.");
+  await d.context.unroute("**/inbox");
+  await third.click("#trouble button");
+  await third.locator("#trouble").waitFor({ state: "hidden" });
+  assert.equal((await inbox(third)).length, 3);
+  a.check(); b.check(); c.check(); d.check(/net::ERR_FAILED/);
+});
+
+test("forged and malformed notes", async () => {
+  const [aoife, a] = await at("aoife"), [mara, b] = await at("mara");
+  const good = { id: "mara.x", n: 1, from: "mara", to: "aoife", text: "x", important: false, time: 1, state: "kept" };
+  const bad = [null, 7, "text", [], {}, { ...good, from: "nobody" }, { ...good, from: "__proto__" }, { ...good, to: "mara" }, { ...good, text: 7 }, { ...good, text: "" }, { ...good, text: "x".repeat(5000) },
+    { ...good, id: "\"><b>" }, { ...good, id: 7 }, { ...good, n: -1 }, { ...good, n: "1" }, { ...good, important: "yes" }, { ...good, time: "now" }, { ...good, time: 1e300 }, { ...good, state: "<b>" }];
+  for (const data of bad) await backend("POST", "/publish", { user: "aoife", mailbox: "always", event: "note", data });
+  for (const event of ["read", "state", "sent", "other"]) {
+    for (const data of [...bad, { ids: 7 }, { ids: [7, null], state: "read" }, { ids: ["x"], state: 7 }]) await backend("POST", "/publish", { user: "aoife", event, data });
+  }
+  await until("they are acknowledged", async () => await mailbox("aoife") === 0);
+
+  // with a token of her own aoife can publish nowhere, and her cookie is good for her alone
+  const refused = await aoife.evaluate(async () => {
+    const { Encke } = await import("/encke.js"), { url } = await import("/config.js");
+    const encke = new Encke(url, { token: async () => (await fetch("people/aoife/token", { method: "POST" })).text(), shared: false });
+    const codes = [];
+    for (const channel of ["user:mara", "user:aoife", "office"]) await encke.publish(channel, { text: "forged" }).catch(error => codes.push(error.code));
+    const other = encke.subscribe("user:mara");
+    codes.push(await new Promise(done => other.on("error", error => done(error.code))));
+    encke.close();
+    return codes;
+  });
+  assert.deepEqual(refused, ["forbidden", "forbidden", "forbidden", "forbidden"]);
+  for (const [method, path] of [["GET", "inbox"], ["POST", "token"], ["POST", "notes"], ["POST", "read"]]) {
+    assert.equal((await aoife.request.fetch(`${site.url}/notifications/people/mara/${path}`, { method, headers: { "Content-Type": "application/json" }, data: method === "POST" ? {} : undefined })).status(),
+      401, path);
+  }
+
+  const long = "M".repeat(1000);
+  await write(mara, "aoife", long);
+  await has(aoife, ".toast", long);
+  assert.deepEqual(await inbox(aoife), [long]);
+  await aoife.click(".toast .look");
+  await aoife.locator(".inbox [open]").waitFor();
+  await aoife.setViewportSize({ width: 375, height: 740 });
+  await sound(aoife);
+  await aoife.goto(site.url + desk("nobody"));
+  await has(aoife, "#trouble", "There is nobody of that name here");
+  await aoife.goto(site.url + "/notifications/");
+  await looks(aoife, "notifications-who");
+  a.check(); b.check();
+});
+
+test("an answer that is lost, a network that is cut, a server that is killed", async () => {
+  const [jonas, a] = await at("jonas"), [priya, b] = await at("priya");
+  await jonas.context().route("**/notes", async route => { await route.fetch(); await route.abort(); }, { times: 1 });
+  await jonas.click("[data-user=priya]");
+  await jonas.fill("textarea", "Only once.");
+  await jonas.click("form .main");
+  await has(jonas, "form .wrong", "Not sent: The site cannot be reached just now. What you have written is still here.");
+  await jonas.click("form .main");
+  await jonas.locator("dialog").waitFor({ state: "hidden" });
+  await has(priya, ".inbox .text", "Only once.");
+  assert.deepEqual((await inbox(priya)).filter(t => t === "Only once."), ["Only once."]);
+
+  await b.context.setOffline(true);
+  await has(priya, ".state", "offline");
+  await priya.click(".toast .look"); // read, but nobody can be told
+  await has(priya, "#trouble", "Your other devices do not know yet what you have read.");
+  await write(jonas, "priya", "While you were in the tunnel.");
+  await b.context.setOffline(false);
+  await has(priya, ".inbox .text", "While you were in the tunnel.");
+  await until("told later", async () => (await texts(jonas, ".sent .how")).includes("Read"));
+  await looks(priya, "notifications");
+
+  for (const pid of execFileSync("pgrep", ["-P", String(site.process.pid)], { encoding: "utf8" }).trim().split("\n")) process.kill(Number(pid), "SIGKILL");
+  await jonas.locator(".state:not([data-state=open])").waitFor();
+  await jonas.locator("[data-user=priya][data-here=unknown]").waitFor();
+  assert.equal(await site.ended, 1);
+  await jonas.click("[data-user=priya]");
+  await jonas.fill("textarea", "Is it over?");
+  await jonas.click("form .main");
+  await has(jonas, "form .wrong", "Not sent: The site cannot be reached just now.");
+  await site.start();
+  await jonas.click("form .main"); // the site knows neither cookies nor notes any more
+  await jonas.locator("dialog").waitFor({ state: "hidden" });
+  await has(priya, ".inbox .text", "Is it over?");
+  await live(priya);
+  await has(priya, "#forgotten", "The site was started again and keeps notes in memory only");
+  assert.deepEqual(await inbox(priya), ["Is it over?"]);
+  await jonas.locator("[data-user=priya][data-here=true]").waitFor();
+  for (const p of [a, b]) p.check(/net::ERR_/, /WebSocket connection to/, /Failed to load resource: the server responded with a status of 401/);
+});
