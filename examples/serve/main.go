@@ -16,6 +16,7 @@ import (
 
 	"encke/examples/charts"
 	"encke/examples/chat"
+	"encke/examples/curl"
 	"encke/examples/editor"
 	"encke/examples/game"
 	"encke/examples/notifications"
@@ -44,7 +45,7 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("--encke-listen: %w", err)
 	}
-	s := &site.Site{Dir: *dir, Client: *client, Port: port, Backend: "http://" + *backend, Secret: []byte(rand.Text() + rand.Text())}
+	s := &site.Site{Dir: *dir, Client: *client, Port: port, Backend: "http://" + *backend, Secret: secret()}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
@@ -66,6 +67,7 @@ func run() error {
 	charts.Register(ctx, s, mux)
 	editor.Register(ctx, s, mux)
 	game.Register(ctx, s, mux)
+	curl.Register(ctx, s, mux)
 
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	go func() { // owned by run; ends with ctx
@@ -85,4 +87,12 @@ func run() error {
 		return errors.New("encke has ended")
 	}
 	return nil
+}
+
+// secret returns what tokens are signed with: that of the environment, so that `encke token` makes such as well, or else a new one.
+func secret() []byte {
+	if s := os.Getenv("ENCKE_TOKEN_SECRET"); s != "" {
+		return []byte(s)
+	}
+	return []byte(rand.Text() + rand.Text())
 }
