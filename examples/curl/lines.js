@@ -35,11 +35,11 @@ export const groups = [
     { id: "twice", what: "Pushed twice, stored once", line: "for i in 1 2; do curl{key} -H 'Idempotency-Key: order-17' -d 'paid' {backend}/channels/{channel}; echo; done", status: 201, answer: pushed + "\n" + pushed,
       note: "Both answers are the same. The key is remembered for five minutes." },
     { id: "reused", what: "The same key with another message", line: "curl{key} -H 'Idempotency-Key: order-17' -d 'cancelled' {backend}/channels/{channel}", status: 409,
-      answer: '{"error":{"code":"id_reused","message":"this id was given to another message of this channel"}}', note: "Within five minutes after the line above." },
+      answer: '{"error":{"code":"id_reused","message":"this id was given to another message of this channel","channel":"{channel}"}}', note: "Within five minutes after the line above." },
     { id: "expect", what: "Only when nobody was faster", line: `curl{key} -H "Encke-Expect: $(curl -s{key} {backend}/channels/{channel} | sed 's/.*"position":"\\([^"]*\\)".*/\\1/')" -d 'mine' {backend}/channels/{channel}`, status: 201, answer: pushed,
       note: "The inner curl asks where the channel is." },
     { id: "conflict", what: "Somebody was faster", line: "curl{key} -H 'Encke-Expect: 0' -d 'too late' {backend}/channels/{channel}", status: 412,
-      answer: '{"error":{"code":"conflict","message":"the channel is not at the expected position: it is at k3f9zq.17"}}', note: "0 expects a channel in which nothing was ever published." },
+      answer: '{"error":{"code":"conflict","message":"the channel is not at the expected position: it is at k3f9zq.17","channel":"{channel}"}}', note: "0 expects a channel in which nothing was ever published." },
     { id: "ttl", what: "For half a minute only", line: "curl{key} -H 'Encke-TTL: 30s' -d 'door is open' {backend}/channels/{channel}", status: 201, answer: pushed, note: "Who comes later is not given it." },
   ] },
   { id: "people", title: "To people", text: "On every device, over whatever each is connected by. A letter is kept until it is acknowledged.", lines: [
@@ -73,7 +73,7 @@ export const groups = [
     { id: "history-page", what: "Two of it, from a place on", line: "curl{key} '{backend}/channels/{channel}/history?since=0&limit=2'", status: 200, answer: `{"publications":[${hello},…],"position":"k3f9zq.2","recovered":true}`,
       note: "The answer's position is the next since." },
     { id: "forget", what: "Forget its history", line: "curl{key} -X DELETE {backend}/channels/{channel}", status: 204, answer: "", note: "Subscribers stay, and the count goes on." },
-    { id: "unknown", what: "One that is not there", line: "curl{key} {backend}/channels/curl:nobody-was-here", status: 404, answer: '{"error":{"code":"unknown_channel","message":"there is no such channel: nobody is subscribed and nothing is kept"}}' },
+    { id: "unknown", what: "One that is not there", line: "curl{key} {backend}/channels/curl:nobody-was-here", status: 404, answer: '{"error":{"code":"unknown_channel","message":"there is no such channel: nobody is subscribed and nothing is kept","channel":"curl:nobody-was-here"}}' },
   ] },
   { id: "follow", title: "Follow from the backend", text: "Any channel, users' own too, without being counted as a person. Ctrl-C ends it.", lines: [
     { id: "backend-sse", what: "A channel", line: "curl{key} -N '{backend}/sse?channels={channel}'", status: 200, flows: true, answer: `id: k3f9zq.16\n\nid: k3f9zq.17\ndata: ${hello}` },
