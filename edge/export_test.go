@@ -15,6 +15,9 @@ func (s *Server) SetBudget(output, input int64) {
 	s.budget.total, s.budget.output, s.budget.input = 1<<50, output, input
 }
 
+// SetPeople bounds what is known of people, in bytes. Call it before Start.
+func (s *Server) SetPeople(bytes int64) { s.budget.total, s.budget.people = 1<<50, bytes }
+
 // Paces returns how many clients' paces are remembered. It asks the loops.
 func (s *Server) Paces() (n int) {
 	for _, l := range s.engine.Loops() {

@@ -18,8 +18,10 @@ import (
 //	             1/32  commands that wait for the site's backend: the one that asks for more is refused
 //	message ids  1/64  the oldest are forgotten
 //	mailboxes    1/32  the oldest letters go
+//	people       1/16  users' records, who is in which channel, and what the site's backend is yet to be told, beyond 2 KiB for each
+//	                   connection, which has room for those in its own part: new connections are refused
 //
-// The rest is for the runtime and for what is in passing. New connections are refused while output, or the whole as measured, is
+// The rest is for the runtime and for what is in passing. New connections are refused while output, people, or the whole as measured, is
 // spent; what is connected is served all the same.
 const (
 	historyShare  = 8
@@ -28,12 +30,15 @@ const (
 	inputShare    = 16
 	idShare       = 64
 	mailboxShare  = 32
+	peopleShare   = 16
 
 	// connectionMemory is what a connection is reckoned at, kernel included: 4.2 KB idle (tools/doctor), and a message or two
 	// on its way.
 	connectionMemory = 8 << 10
 	// kernelMemory is what the kernel takes for an idle one of them.
 	kernelMemory = 4100
+	// connectionPeople is how much of its memory may be what is known of its user.
+	connectionPeople = 2 << 10
 	// leastPending is what may wait for one connection when output has spent its part.
 	leastPending = 16 << 10
 )
@@ -44,12 +49,13 @@ func MostConnections(memory int64) int { return int(memory / 2 / connectionMemor
 // budget watches the parts that are measured. Loop 0 looks at them at every tick; anybody may ask.
 type budget struct {
 	// immutable; 0: any amount
-	total, output, input int64
-	maxPending           int64
+	total, output, input, people int64
+	maxPending                   int64
 
 	// atomic
 	pending atomic.Int64 // bytes that may wait for one connection now
 	full    atomic.Bool  // the whole, as measured
+	crowded atomic.Bool  // people have spent their part
 	used    atomic.Int64 // the whole, as measured
 
 	// owned by loop 0
@@ -58,7 +64,7 @@ type budget struct {
 }
 
 func newBudget(c *Config) *budget {
-	b := &budget{total: c.Memory, output: c.Memory / outputShare, input: c.Memory / inputShare, maxPending: int64(c.MaxPending)}
+	b := &budget{total: c.Memory, output: c.Memory / outputShare, input: c.Memory / inputShare, people: c.Memory / peopleShare, maxPending: int64(c.MaxPending)}
 	b.pending.Store(b.maxPending)
 	return b
 }
@@ -95,9 +101,11 @@ func (b *budget) look(s *Server, now int64) {
 	}
 	if now >= b.measureAt {
 		b.measureAt = now + 1000
-		used := measured(s.engine.Open())
+		open := s.engine.Open()
+		used := measured(open)
 		b.used.Store(used)
 		b.full.Store(used > b.total)
+		b.crowded.Store(b.people > 0 && s.heldPeople() > b.people+open*connectionPeople)
 	}
 }
 
@@ -113,7 +121,9 @@ func (b *budget) perConnection(output int64) int64 {
 
 // spent says whether no new connection is to be served. Input does not count: who sends a whole request needs none of it, and
 // who does not is refused then.
-func (s *Server) spent() bool { return s.budget.full.Load() || s.outputSpent() }
+func (s *Server) spent() bool {
+	return s.budget.full.Load() || s.budget.crowded.Load() || s.outputSpent()
+}
 
 // outputSpent says whether no publication is to be taken, since output that waits has spent its part.
 func (s *Server) outputSpent() bool { return s.budget.output > 0 && s.heldOutput() > s.budget.output }
@@ -143,6 +153,16 @@ func (s *Server) heldInput() int64 {
 	n := s.figures.partial.Load()
 	for _, l := range s.engine.Loops() {
 		n += l.Counts().Untaken.Load()
+	}
+	return n
+}
+
+// heldPeople is the memory that users' records, presence and changes take that wait to be told, estimated. It takes the mutexes of all
+// users, one after the other.
+func (s *Server) heldPeople() int64 {
+	n := s.users.bytes() + s.presence.Bytes()
+	if s.sender != nil {
+		n += s.sender.Counts().Bytes
 	}
 	return n
 }

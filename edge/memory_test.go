@@ -131,6 +131,53 @@ func TestMemorySpent(t *testing.T) {
 	waitFor(t, "200 again", func() bool { http.DefaultClient.CloseIdleConnections(); return status() == 200 })
 }
 
+// TestPeopleSpent: who is in ever more channels spends what there is for what is known of people; then new connections are refused, those
+// that are there are served, and when the grace is over there is room again.
+func TestPeopleSpent(t *testing.T) {
+	r := newRigOf(t, func(c *edge.Config) {
+		c.Presence, c.MaxChannels, c.CommandRate, c.UserGrace, c.Tokens.Secrets = "members", 100, 0, 2*time.Second, [][]byte{tokenSecret}
+	}, func(c edge.Config) (*edge.Server, error) {
+		s, err := edge.New(c)
+		if err == nil {
+			s.SetPeople(200_000)
+		}
+		return s, err
+	})
+	ticket, p, n := ticketFor(t, "42", "", rights{"*": {"subscribe"}}), newPeer(t, r.public), 0
+	strangers := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	status := func() int {
+		res, err := strangers.Get("http://" + r.public + "/poll?channels=a&wait=0")
+		if err != nil {
+			return 0
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	if got := status(); got != 200 {
+		t.Fatal(got)
+	}
+	var most edge.Stats
+	waitFor(t, "503", func() bool {
+		for range 20 {
+			var names []string
+			for range 100 {
+				n++
+				names = append(names, fmt.Sprint("new", n))
+			}
+			p.get("/poll?wait=0&channels=" + strings.Join(names, ",") + "&" + ticket)
+			p.want(200)
+		}
+		if s := r.Stats(); s.Memory.People > most.Memory.People {
+			most = s
+		}
+		return status() == 503
+	})
+	if s := &most; s.Memory.People < 200_000 || s.Users.Bytes == 0 || s.Users.Presence.Bytes < 100_000 || s.Memory.People < s.Users.Bytes+s.Users.Presence.Bytes/2 {
+		t.Errorf("%+v, %+v", s.Memory, s.Users)
+	}
+	waitFor(t, "200 again", func() bool { return status() == 200 })
+}
+
 func TestMostConnections(t *testing.T) {
 	for memory, want := range map[int64]int{1 << 30: 65536, 16 << 30: 1 << 20} {
 		if got := edge.MostConnections(memory); got != want {

@@ -42,7 +42,7 @@ var (
 	descSkipped     = prometheus.NewDesc("encke_skipped_total", "Publications that slow readers were not given, and told so, by the channel's policy.", []string{"policy"}, nil)
 	descBytes       = prometheus.NewDesc("encke_bytes_total", "Bytes, by direction.", []string{"direction"}, nil)
 	descWaiting     = prometheus.NewDesc("encke_output_waiting_bytes", "Output that waits for slow readers.", nil, nil)
-	descMemory      = prometheus.NewDesc("encke_memory_bytes", "Memory: used as measured, the budget, output that waits, input of which a part has come.", []string{"part"}, nil)
+	descMemory      = prometheus.NewDesc("encke_memory_bytes", "Memory: used as measured, the budget, output that waits, input of which a part has come, what is known of people.", []string{"part"}, nil)
 	descDelayed     = prometheus.NewDesc("encke_pushes_delayed_total", "Times that a push waited for loops that were behind.", nil, nil)
 	descBacklog     = prometheus.NewDesc("encke_loop_backlog_bytes", "Publications that wait in a loop.", []string{"loop"}, nil)
 	descSends       = prometheus.NewDesc("encke_sends_total", "send(2) calls, by loop.", []string{"loop"}, nil)
@@ -96,6 +96,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descMemory, float64(s.Memory.Budget), "budget")
 	gauge(descMemory, float64(s.Memory.Output), "output")
 	gauge(descMemory, float64(s.Memory.Input), "input")
+	gauge(descMemory, float64(s.Memory.People), "people")
 	halts := uint64(0)
 	for i, l := range s.Loops {
 		name := string(rune('0' + i%10))

@@ -11,6 +11,7 @@ import (
 // StatsUsers are the figures of users: who is online, who is in channels, what is kept for them.
 type StatsUsers struct {
 	Online    int64           `json:"online"` // those in their grace included
+	Bytes     int64           `json:"bytes"`  // of memory, estimated: those included who are remembered only
 	Presence  presence.Totals `json:"presence"`
 	Mailboxes mailbox.Counts  `json:"mailboxes"`
 	Letters   uint64          `json:"letters_given"` // to connections and polls
@@ -23,7 +24,7 @@ type StatsSite struct {
 }
 
 func (s *Server) statsUsers() StatsUsers {
-	return StatsUsers{s.users.online.Load(), s.presence.Totals(), s.mailboxes.Counts(), s.figures.letters.Load()}
+	return StatsUsers{s.users.online.Load(), s.users.bytes(), s.presence.Totals(), s.mailboxes.Counts(), s.figures.letters.Load()}
 }
 
 func (s *Server) statsSite() (out StatsSite) {

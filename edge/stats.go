@@ -87,6 +87,7 @@ type StatsMemory struct {
 	Budget     int64  `json:"budget"` // --memory
 	Output     int64  `json:"output"` // that waits for readers
 	Input      int64  `json:"input"`  // requests and messages of which a part has come
+	People     int64  `json:"people"` // users, who is in which channel, and what waits for --webhook; estimated
 }
 
 // Stats collects the figures. It may be called by anybody; it takes about a hundred microseconds.
@@ -121,7 +122,7 @@ func (s *Server) Stats() Stats {
 	out.Ended = s.ended()
 	out.Memory = memory()
 	out.Memory.Used, out.Memory.Budget = s.budget.used.Load(), s.budget.total
-	out.Memory.Output, out.Memory.Input = s.heldOutput(), s.heldInput()
+	out.Memory.Output, out.Memory.Input, out.Memory.People = s.heldOutput(), s.heldInput(), s.heldPeople()
 	return out
 }
 

@@ -145,8 +145,14 @@ func TestUsersTold(t *testing.T) {
 		if here > 0 {
 			continue
 		}
+		if n := u.bytes(); n < userCost+2 {
+			t.Errorf("%s: takes %d bytes", c.what, n)
+		}
 		u.sweep(100_000)
 		u.sweep(100_000 + 2*userMemory)
+		if n := u.bytes(); n != 0 {
+			t.Errorf("%s: %d bytes are left", c.what, n)
+		}
 		for i := range u.shards {
 			if s := &u.shards[i]; len(s.by)+s.leaves.len()+s.gone.len() > 0 {
 				t.Errorf("%s: %d users, %d and %d departures are left", c.what, len(s.by), s.leaves.len(), s.gone.len())

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"encke/channel"
 	"encke/netloop"
@@ -36,6 +37,7 @@ const (
 type userShard struct {
 	mu     sync.Mutex
 	by     map[string]*user // guarded by mu
+	names  int              // guarded by mu: bytes of the names in it
 	leaves queue[departure] // guarded by mu: who may have gone, when its grace is over
 	gone   queue[departure] // guarded by mu: who has, when it may be forgotten
 	_      [40]byte         // keep the next shard off this cache line
@@ -79,6 +81,7 @@ func (s *userShard) enter(id string) *user {
 	if x == nil {
 		x = new(user)
 		s.by[id] = x
+		s.names += len(id)
 	}
 	return x
 }
@@ -211,5 +214,21 @@ func (u *users) depart(s *userShard, d departure) {
 func (s *userShard) forget(id string, x *user) {
 	if x.channel == nil && !x.online && x.here.len() == 0 {
 		delete(s.by, id)
+		s.names -= len(id)
 	}
+}
+
+// userCost is what a user takes without its name and with one connection: itself, and its slot in a map that is 44 to 88 percent full.
+const userCost = int64(unsafe.Sizeof(user{})) + 40
+
+// bytes estimates the memory that users take, those included who are remembered only.
+func (u *users) bytes() (n int64) {
+	for i := range u.shards {
+		s := &u.shards[i]
+		s.mu.Lock()
+		n += int64(len(s.by))*userCost + int64(s.names)
+		n += int64(s.leaves.len()+s.gone.len()) * int64(unsafe.Sizeof(departure{}))
+		s.mu.Unlock()
+	}
+	return n
 }

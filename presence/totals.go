@@ -12,9 +12,17 @@ type Totals struct {
 	Refused   uint64 `json:"refused"`   // events that Publish did not take
 }
 
+// Bytes returns that figure of Totals alone.
+func (b *Book) Bytes() (n int64) {
+	for i := range b.shards {
+		n += b.shards[i].bytes.Load() + b.shards[i].agenda.bytes()
+	}
+	return n
+}
+
 // Totals returns the figures. They are read one after the other: while others work, they need not fit each other.
 func (b *Book) Totals() Totals {
-	var t Totals
+	t := Totals{Bytes: b.Bytes()}
 	for i := range b.shards {
 		sh := &b.shards[i]
 		sh.mu.RLock()
@@ -22,7 +30,6 @@ func (b *Book) Totals() Totals {
 		sh.mu.RUnlock()
 		t.Members += sh.members.Load()
 		t.Connections += sh.connections.Load()
-		t.Bytes += sh.bytes.Load() + sh.agenda.bytes()
 		t.Published += sh.published.Load()
 		t.Refused += sh.refused.Load()
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"container/list"
 	"time"
+	"unsafe"
 )
 
 // queue is what the backend has to be told: the newest event of each subject that waits. A subject keeps its place when its
@@ -18,7 +19,8 @@ type queue struct {
 	// is not known yet.
 	replaced int
 
-	channels int // subjects that are channels
+	channels int   // subjects that are channels
+	bytes    int64 // of memory that the queue takes, estimated
 }
 
 type entry struct {
@@ -27,6 +29,11 @@ type entry struct {
 	away       uint64    // N of the event under way; 0: none is
 	place, age *list.Element
 }
+
+// entryCost is what a subject takes that waits, without its name: an entry, its two places, and its slot in the map.
+const entryCost = int64(unsafe.Sizeof(entry{})) + 2*int64(unsafe.Sizeof(list.Element{})) + 72
+
+func (s subject) cost() int64 { return entryCost + int64(len(s.user)+len(s.channel)) }
 
 func newQueue() *queue { return &queue{by: map[subject]*entry{}} }
 
@@ -53,6 +60,7 @@ func (q *queue) put(e Event, now time.Time) (superseded bool) {
 		x = &entry{event: e, added: now}
 		x.place, x.age = q.places.PushBack(x), q.ages.PushBack(x)
 		q.by[e.subject()] = x
+		q.bytes += e.subject().cost()
 		if e.Channel != "" {
 			q.channels++
 		}
@@ -113,6 +121,7 @@ func (q *queue) remove(x *entry) {
 	q.places.Remove(x.place)
 	q.ages.Remove(x.age)
 	delete(q.by, x.event.subject())
+	q.bytes -= x.event.subject().cost()
 	if x.event.Channel != "" {
 		q.channels--
 	}

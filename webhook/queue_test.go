@@ -101,6 +101,11 @@ func TestQueueAgainstModel(t *testing.T) {
 				away = nil
 			}
 			same("waiting", q.waiting(), len(m.list)+m.again)
+			bytes := int64(0)
+			for _, x := range m.list {
+				bytes += entryCost + int64(len(x.event.User+x.event.Channel))
+			}
+			same("bytes", q.bytes, bytes)
 			same("subjects", q.subjects(), len(m.list))
 			same("by place", q.places.Len(), len(m.list))
 			same("by age", q.ages.Len(), len(m.list))

@@ -41,7 +41,7 @@ type Sender struct {
 
 	mu      sync.Mutex
 	queue   *queue       // guarded by mu
-	counts  SenderCounts // guarded by mu; Waiting is not kept here
+	counts  SenderCounts // guarded by mu; Waiting and Bytes are not kept here
 	n       uint64       // guarded by mu; number of the event added last
 	started bool         // guarded by mu
 	ended   bool         // guarded by mu; nothing will be sent any more
@@ -57,6 +57,7 @@ type SenderCounts struct {
 	DroppedAge    uint64 `json:"dropped_age"`    // events dropped because they had waited for MaxAge
 	DroppedClosed uint64 `json:"dropped_closed"` // events that came after the end
 	Waiting       int    `json:"waiting"`        // events that wait or are under way
+	Bytes         int64  `json:"bytes"`          // of memory that they take, estimated
 
 	Batches   uint64 `json:"batches"`    // attempts that the backend took
 	Failures  uint64 `json:"failures"`   // attempts that it did not
@@ -139,7 +140,7 @@ func (s *Sender) Counts() SenderCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.counts
-	c.Waiting = s.queue.waiting()
+	c.Waiting, c.Bytes = s.queue.waiting(), s.queue.bytes
 	return c
 }
 
