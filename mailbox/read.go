@@ -30,7 +30,7 @@ func (b *box) after(id uint64, bytes int, dst []*Letter) (letters []*Letter, mor
 	return dst, false
 }
 
-// Poll is After for pollers, who have no connection that would remember what they were given: the box does. A visit goes
+// Poll is After for pollers, who have no connection that would remember what they were given, and do not say it: the box does. A visit goes
 // on until there was no poll for more than grace milliseconds; during a visit each letter is given once, to whoever polls
 // for that user, and a new visit begins with the oldest letter again. An answer that did not arrive is therefore repeated
 // in the next visit, and not before it. Nothing is noted for a user without letters.

@@ -32,7 +32,7 @@ func (s *Session) Asks(grace time.Duration, now time.Time) {
 	if s.box == nil {
 		return
 	}
-	if s.polls && now.Sub(s.post.polled) > grace/2 {
+	if s.polls && !s.says && now.Sub(s.post.polled) > grace/2 {
 		s.post.last, s.post.lastN = 0, 0 // another visit may have begun
 	}
 	s.post.mark, s.post.polled, s.post.process = s.box.Mark(), now, -s.truth.starts.Load()
@@ -56,7 +56,7 @@ func (s *Session) letter(o *object) error {
 	if o.Mail <= s.post.last {
 		return fmt.Errorf("%s: repeated: letter %d after %d", o.Channel, o.Mail, s.post.last)
 	}
-	n, err := s.box.Given(o, s.post.lastN, s.post.mark, s.post.process, s.polls)
+	n, err := s.box.Given(o, s.post.lastN, s.post.mark, s.post.process, s.polls && !s.says)
 	if err != nil {
 		return fmt.Errorf("%s: number %d: %w", o.Channel, o.Mail, err)
 	}

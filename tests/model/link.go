@@ -56,6 +56,7 @@ func (c *client) dial(transport string, life time.Duration) (*link, error) {
 	_ = conn.SetDeadline(time.Now().Add(life))
 	l := &link{client: c, conn: conn.(*net.TCPConn), s: c.sub.NewSession(transport == "raw"), transport: transport, faulty: faulty, heads: c.heads, visits: map[string]*visit{}}
 	l.s.polls = transport == "poll" || transport == "longpoll"
+	l.s.says = l.s.polls && l.rng.IntN(2) == 0
 	l.s.Asks(c.run.scenario.Grace, time.Now())
 	l.s.Last = c.journal.step
 	l.most = 1 + int64(float64(c.run.scenario.Batch*40)*c.rng.ExpFloat64())

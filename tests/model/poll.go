@@ -41,6 +41,9 @@ func (l *link) poll(channels []string) error {
 	if err != nil {
 		return err
 	}
+	if l.s.says {
+		wait += fmt.Sprint("&mail=", l.s.post.last)
+	}
 	l.askingAll(asks)
 	l.s.Asks(l.run.scenario.Grace, time.Now())
 	token, argument := l.credentials()
@@ -82,15 +85,20 @@ func (l *link) takePoll(channels []string, body []byte) error {
 		Publications []json.RawMessage
 		Position     string
 		Recovered    bool
+		Mail         uint64
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Publications == nil {
 		return fmt.Errorf("poll answers %.200q: %v", body, err)
 	}
 	told := l.s.gaps()
+	letters := l.s.Letters
 	for _, text := range answer.Publications {
 		if err := l.s.Take(text); err != nil {
 			return err
 		}
+	}
+	if given := l.s.Letters > letters; given != (answer.Mail > 0) || given && answer.Mail != l.s.post.last {
+		return fmt.Errorf("poll answers mail:%d, and the last letter is %d", answer.Mail, l.s.post.last)
 	}
 	if n := l.s.gaps() - told; answer.Recovered != (n == 0) {
 		return fmt.Errorf("poll answers recovered:%v, and %d gaps", answer.Recovered, n)

@@ -11,6 +11,7 @@ type Session struct {
 	views   map[string]*view
 	blind   bool // encke.raw: there are no positions to hold
 	polls   bool // letters are given to one poll of a user, and not to every connection
+	says    bool // unless each poll says which this client was given last
 	post    post
 	scratch []byte
 
