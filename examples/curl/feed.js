@@ -30,6 +30,7 @@ export class Feed {
     encke.on("letter", l => this.message(l));
     encke.on("state", state => state === "open" && this.trouble(""));
     encke.on("error", e => {
+      if (e.code === "no_presence") return;
       if (e.channel) return this.trouble(`Encke does not let this page read ${e.channel}: ${e.message}. A channel that begins with curl: is readable by anybody.`);
       const why = { disconnected: "A line has ended this page's connection.", token_revoked: "A line has revoked this page's token.", callback_failed: "The site does not answer. It is tried again." };
       this.trouble(why[e.code] ?? `${e.message}.`, encke.state === "closed" || e.code === "disconnected" || e.code === "token_revoked" ? () => encke.connect() : undefined);

@@ -1,6 +1,6 @@
 // The page of curl lines: every line of it, and of README.md, is run as a person would, by bash and curl.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -132,7 +132,7 @@ async function runAll(lines, { subscribed, push, env = {}, behind = () => {} }) 
 const extract = page => page.$$eval(".line", all => all.map(e => [e.id.replace(/^line-/, ""), { line: e.querySelector("code").textContent, answer: e.querySelector(".answer pre")?.textContent ?? "" }]));
 const entry = (page, text) => page.locator(".feed li", { hasText: text }).first().waitFor();
 const say = (page, name, value) => page.locator(`input[name=${name}]`).fill(value);
-const pushTo = (backend, channel, headers = {}) => text => fetch(`${backend}/channels/${channel}`, { method: "POST", body: new TextEncoder().encode(text), headers });
+const pushTo = (backend, channel, headers = {}) => (text, more = {}) => fetch(`${backend}/channels/${channel}`, { method: "POST", body: new TextEncoder().encode(text), headers: { ...headers, ...more } });
 
 describe("the lines", { concurrency: true }, () => {
   test("every line of the page does what stands beside it, and arrives in the page", async () => {
@@ -143,7 +143,7 @@ describe("the lines", { concurrency: true }, () => {
     assert.deepEqual([...lines.keys()], all.map(l => l.id));
     assert.equal(await page.inputValue("input[name=backend]"), site.backend);
     const arrives = {
-      text: "hello", json: '{"home":2,"away":1}', event: "2:1", "event-url": "3:1", binary: "3 bytes: AQID", picture: "image/svg+xml", several: "to both", object: '{"home":3,"away":1}', batch: "2", load: /\d\.\d\d \d\.\d\d/,
+      text: "hello", json: '{"home":2,"away":1}', event: "2:1", "event-url": "3:1", binary: "3 bytes: AQID", picture: "image/svg+xml", several: "to both", object: '{"home":3,"away":1}', batch: "2", load: /\d\.\d\d \d+\.\d\d/,
       twice: "paid", expect: "mine", ttl: "door is open", user: "hello", users: "lunch?", letter: "you have won",
     };
     const ended = { disconnect: "A line has ended this page's connection.", revoke: "A line has revoked this page's token." };
@@ -199,6 +199,124 @@ describe("the lines", { concurrency: true }, () => {
     await someone(other, plain.user, plain.channel);
     await runAll(new Map(found.map((f, i) => [all[i].id, f])), { subscribed: true, push: pushTo(other.backend, plain.channel) });
   });
+});
+
+test("by keyboard: find a line, copy it, and what it pushes is there after a reload and from the start of a late comer", async () => {
+  const p = await site.person(), page = await p.open("/curl/");
+  await p.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: site.url });
+  await page.locator(".state[data-state=open]").waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("LETTER away");
+  await page.getByText(`of ${all.length}`).waitFor();
+  assert.deepEqual(await page.$$eval(".line:not([hidden])", all => all.filter(e => e.checkVisibility()).map(e => e.id)), ["line-away"]);
+  await page.keyboard.type(" nonsense");
+  await page.getByText("No line has all of these words").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByText(`${all.length} lines`).waitFor();
+  await page.keyboard.type("somebody was");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate("document.activeElement.getAttribute('aria-label')"), "Copy: Somebody was faster");
+  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("Escape");
+  await page.keyboard.type("json everything");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Copy: Everything in one object" }).filter({ hasText: "Copied" }).waitFor();
+  const copied = await page.evaluate("navigator.clipboard.readText()");
+  assert.equal(copied, await page.locator("#line-object code").textContent());
+  await bash(copied.replace('"away":1', '"away":7')).over;
+  await entry(page, '"away":7');
+  await page.getByRole("status").filter({ hasText: "Arrived" }).waitFor();
+  await page.reload();
+  await entry(page, '"away":7');
+  assert.equal(await page.locator(".feed li").count(), 1);
+  await page.getByRole("button", { name: "Clear" }).click();
+  assert.equal(await page.locator(".feed li").count(), 0);
+
+  const channel = await page.inputValue("input[name=channel]"), second = await site.person({ viewport: { width: 375, height: 740 } }), late = await second.open("/curl/");
+  await say(late, "channel", channel);
+  await late.keyboard.press("Tab");
+  await entry(late, '"away":7');
+  await page.getByText("2 connections, 2 known by name").waitFor();
+  await say(late, "channel", "secrets");
+  await late.keyboard.press("Tab");
+  await late.getByRole("alert").filter({ hasText: "does not let this page read secrets" }).waitFor();
+  await page.getByText("1 connection: this page").waitFor();
+  p.check();
+  second.check(/40[34]/);
+});
+
+test("letters stay until they are acknowledged", async () => {
+  const p = await site.person(), page = await p.open("/curl/");
+  const user = await page.locator("input[name=user]").inputValue(), waiting = async () => (await fetch(`${site.backend}/users/${user}/mailbox`)).json();
+  await page.locator(".state[data-state=open]").waitFor();
+  for (const id of ["letter", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
+  await until("both are there", async () => await page.locator(".feed .letter").count() === 2);
+  assert.equal((await waiting()).total, 2);
+  await page.getByRole("button", { name: "Acknowledge" }).first().press("Enter");
+  await page.getByText("it will not come again").waitFor();
+  assert.equal((await waiting()).total, 1);
+  await page.reload();
+  await until("one is there", async () => await page.locator(".feed .letter").count() === 1);
+  p.check();
+});
+
+test("whatever comes is text, and much of it is no harm", async () => {
+  const p = await site.person(), page = await p.open("/curl/");
+  await page.locator(".state[data-state=open]").waitFor();
+  const channel = await page.inputValue("input[name=channel]"), push = pushTo(site.backend, channel);
+  const markup = "<img src=x onerror=alert(1)><script>alert(2)</script>";
+  await push(markup, { "Encke-Event": "x".repeat(100) });
+  await pushTo(site.backend, channel, { "Content-Type": "text/html; <b>" })(markup);
+  for (const data of ["null", "[]", "0", "{}", `{"__proto__":{"a":1}}`, JSON.stringify({ [markup]: markup })]) await pushTo(site.backend, channel, { "Content-Type": "application/json" })(data);
+  await pushTo(site.backend, channel, { "Content-Type": "image/svg+xml" })("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(3)'><script>alert(4)</script></svg>");
+  await pushTo(site.backend, channel, { "Content-Type": "image/png" })("no picture");
+  await push("w".repeat(60000));
+  await entry(page, "characters more");
+  assert.equal(await page.locator(".feed script, .feed [onerror], .feed [onload]").count(), 0);
+  assert.equal(await page.locator(".feed li", { hasText: markup }).count(), 3);
+  assert.equal(await page.locator(".feed li").count(), 11);
+  const batch = Array.from({ length: 500 }, (_, i) => JSON.stringify({ channel, data: "one of many " + i })).join("\n");
+  await fetch(site.backend + "/publish", { method: "POST", headers: { "Content-Type": "application/x-ndjson" }, body: batch });
+  await entry(page, "one of many 499");
+  assert.equal(await page.locator(".feed li").count(), 100);
+  assert.match(await page.locator(".feed li").nth(99).textContent(), /one of many 400/);
+  await looks(page, "curl-many");
+  p.check();
+});
+
+test("Encke is killed, and comes back", async () => {
+  const own = await startSite(), p = await own.person(), page = await p.open("/curl/");
+  try {
+    await page.locator(".state[data-state=open]").waitFor();
+    const push = pushTo(own.backend, await page.inputValue("input[name=channel]"));
+    await push("before");
+    await entry(page, "before");
+    process.kill(Number(execFileSync("pgrep", ["-P", String(own.process.pid)], { encoding: "utf8" })), "SIGKILL");
+    await own.ended;
+    await page.locator(".state:not([data-state=open])").waitFor();
+    await own.start();
+    await push("while nobody was there");
+    await page.locator(".state[data-state=open]").waitFor({ timeout: 40000 });
+    await entry(page, "Encke was started again");
+    await entry(page, "while nobody was there");
+    await push("after");
+    await entry(page, "after");
+    p.check(/WebSocket|ERR_|Failed to load|fetch/);
+  } finally {
+    await own.close();
+  }
+});
+
+test("how it looks", async () => {
+  const p = await site.person(), page = await p.open("/curl/");
+  await page.locator(".state[data-state=open]").waitFor();
+  await looks(page, "curl-empty");
+  for (const id of ["text", "json", "event", "picture", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
+  await entry(page, "you have won");
+  await page.getByText("Addresses, key and token").press("Enter");
+  await looks(page, "curl");
+  p.check();
 });
 
 /** Somebody who is in a channel all the time, until a line ends that. Returns the token. */
