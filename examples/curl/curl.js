@@ -24,6 +24,7 @@ function write() {
     code.replaceChildren(...parts(line, values).map(p => !p.name ? p.text : el("span", { class: p.name === "token" && p.text.length > 20 ? "long" : "", title: p.text }, p.text)));
     answer?.replaceChildren(fill(data, values));
   }
+  document.querySelector(".standing").textContent = [values.channel, values.backend, values.key && "with a key"].filter(Boolean).join(" · ");
 }
 
 /** Takes what stands in a field when it can be used, and says what is wrong when not: then the lines keep what they had. */
@@ -106,7 +107,7 @@ document.addEventListener("keydown", e => {
   find.focus();
 });
 const head = document.querySelector(".top");
-new ResizeObserver(() => document.documentElement.style.setProperty("--head", `${head.offsetHeight}px`)).observe(head);
+new ResizeObserver(() => document.documentElement.style.setProperty("--head", getComputedStyle(head).position === "sticky" ? `${head.offsetHeight}px` : "0px")).observe(head);
 
 const feed = new Feed(document.querySelector(".live"));
 try {

@@ -70,15 +70,26 @@ export class Feed {
 
   message(m) {
     const text = typeof m.data === "string" ? m.data : JSON.stringify(m.data, null, JSON.stringify(m.data)?.length > 60 ? 2 : 0) ?? "";
-    const about = el("p", { class: "about" }, el("b", {}, m.channel.startsWith("user:") ? (m.mail ? "letter for you" : "for you") : m.channel), el("time", {}, time.format(m.time)));
+    const about = el("div", { class: "about" }, el("b", {}, m.channel.startsWith("user:") ? (m.mail ? "letter for you" : "for you") : m.channel), el("time", {}, time.format(m.time)));
     for (const [what, value] of [["", m.event], ["from ", m.user], ["", m.type]]) if (typeof value === "string" && value) about.append(el("span", {}, what + cut(value)));
     const item = el("li", { class: m.mail ? "letter" : "" }, about);
     if (m.encoding === "base64") this.bytes(item, m);
     else item.append(el("pre", {}, cut(text)));
     if (m.mail) item.append(this.acknowledge(m));
     const { ack, ...all } = m;
-    item.append(el("details", {}, el("summary", {}, "As clients get it"), el("pre", {}, cut(JSON.stringify(all)))));
+    about.append(this.whole(item, cut(JSON.stringify(all))));
     this.put(item, m.encoding ? "Bytes have arrived" : text.slice(0, 100));
+  }
+
+  /** A button that shows the publication as clients get it. */
+  whole(item, text) {
+    const button = el("button", { type: "button", "aria-expanded": "false", "aria-label": "Whole message, as JSON" }, "JSON"), pre = el("pre", { class: "whole", hidden: "" }, text);
+    item.append(pre);
+    button.addEventListener("click", () => {
+      pre.hidden = !pre.hidden;
+      button.setAttribute("aria-expanded", String(!pre.hidden));
+    });
+    return button;
   }
 
   bytes(item, m) {

@@ -134,7 +134,7 @@ const entry = (page, text) => page.locator(".feed li", { hasText: text }).first(
 const say = (page, name, value) => page.locator(`input[name=${name}]`).fill(value);
 const pushTo = (backend, channel, headers = {}) => (text, more = {}) => fetch(`${backend}/channels/${channel}`, { method: "POST", body: new TextEncoder().encode(text), headers: { ...headers, ...more } });
 
-describe("the lines", { concurrency: true }, () => {
+describe("curl", { concurrency: true }, () => {
   test("every line of the page does what stands beside it, and arrives in the page", async () => {
     const p = await site.person(), page = await p.open("/curl/");
     await page.locator(".state[data-state=open]").waitFor();
@@ -169,7 +169,7 @@ describe("the lines", { concurrency: true }, () => {
     const other = await startOther("a-key&of|the\"test$;"), p = await site.person(), page = await p.open("/curl/");
     await page.locator(".state[data-state=open]").waitFor();
     const before = await page.locator("#line-text code").textContent();
-    await page.getByText("Addresses, key and token").click();
+    await page.getByText("What stands in the lines").click();
     for (const [name, wrong] of [["backend", "javascript:alert(1)"], ["backend", "http://a b"], ["backend", "http://$(id)"], ["encke", ""], ["key", "it's not one"], ["token", '"; id'], ["user", "a b"], ["channel", "a'b"], ["channel", ""]]) {
       await say(page, name, wrong);
       await page.locator(`#wrong-${name}`).filter({ hasText: /./ }).waitFor();
@@ -199,124 +199,126 @@ describe("the lines", { concurrency: true }, () => {
     await someone(other, plain.user, plain.channel);
     await runAll(new Map(found.map((f, i) => [all[i].id, f])), { subscribed: true, push: pushTo(other.backend, plain.channel) });
   });
-});
 
-test("by keyboard: find a line, copy it, and what it pushes is there after a reload and from the start of a late comer", async () => {
-  const p = await site.person(), page = await p.open("/curl/");
-  await p.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: site.url });
-  await page.locator(".state[data-state=open]").waitFor();
-  await page.keyboard.press("/");
-  await page.keyboard.type("LETTER away");
-  await page.getByText(`of ${all.length}`).waitFor();
-  assert.deepEqual(await page.$$eval(".line:not([hidden])", all => all.filter(e => e.checkVisibility()).map(e => e.id)), ["line-away"]);
-  await page.keyboard.type(" nonsense");
-  await page.getByText("No line has all of these words").waitFor();
-  await page.keyboard.press("Escape");
-  await page.getByText(`${all.length} lines`).waitFor();
-  await page.keyboard.type("somebody was");
-  await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate("document.activeElement.getAttribute('aria-label')"), "Copy: Somebody was faster");
-  await page.keyboard.press("Shift+Tab");
-  await page.keyboard.press("Escape");
-  await page.keyboard.type("json everything");
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: "Copy: Everything in one object" }).filter({ hasText: "Copied" }).waitFor();
-  const copied = await page.evaluate("navigator.clipboard.readText()");
-  assert.equal(copied, await page.locator("#line-object code").textContent());
-  await bash(copied.replace('"away":1', '"away":7')).over;
-  await entry(page, '"away":7');
-  await page.getByRole("status").filter({ hasText: "Arrived" }).waitFor();
-  await page.reload();
-  await entry(page, '"away":7');
-  assert.equal(await page.locator(".feed li").count(), 1);
-  await page.getByRole("button", { name: "Clear" }).click();
-  assert.equal(await page.locator(".feed li").count(), 0);
-
-  const channel = await page.inputValue("input[name=channel]"), second = await site.person({ viewport: { width: 375, height: 740 } }), late = await second.open("/curl/");
-  await say(late, "channel", channel);
-  await late.keyboard.press("Tab");
-  await entry(late, '"away":7');
-  await page.getByText("2 connections, 2 known by name").waitFor();
-  await say(late, "channel", "secrets");
-  await late.keyboard.press("Tab");
-  await late.getByRole("alert").filter({ hasText: "does not let this page read secrets" }).waitFor();
-  await page.getByText("1 connection: this page").waitFor();
-  p.check();
-  second.check(/40[34]/);
-});
-
-test("letters stay until they are acknowledged", async () => {
-  const p = await site.person(), page = await p.open("/curl/");
-  const user = await page.locator("input[name=user]").inputValue(), waiting = async () => (await fetch(`${site.backend}/users/${user}/mailbox`)).json();
-  await page.locator(".state[data-state=open]").waitFor();
-  for (const id of ["letter", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
-  await until("both are there", async () => await page.locator(".feed .letter").count() === 2);
-  assert.equal((await waiting()).total, 2);
-  await page.getByRole("button", { name: "Acknowledge" }).first().press("Enter");
-  await page.getByText("it will not come again").waitFor();
-  assert.equal((await waiting()).total, 1);
-  await page.reload();
-  await until("one is there", async () => await page.locator(".feed .letter").count() === 1);
-  p.check();
-});
-
-test("whatever comes is text, and much of it is no harm", async () => {
-  const p = await site.person(), page = await p.open("/curl/");
-  await page.locator(".state[data-state=open]").waitFor();
-  const channel = await page.inputValue("input[name=channel]"), push = pushTo(site.backend, channel);
-  const markup = "<img src=x onerror=alert(1)><script>alert(2)</script>";
-  await push(markup, { "Encke-Event": "x".repeat(100) });
-  await pushTo(site.backend, channel, { "Content-Type": "text/html; <b>" })(markup);
-  for (const data of ["null", "[]", "0", "{}", `{"__proto__":{"a":1}}`, JSON.stringify({ [markup]: markup })]) await pushTo(site.backend, channel, { "Content-Type": "application/json" })(data);
-  await pushTo(site.backend, channel, { "Content-Type": "image/svg+xml" })("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(3)'><script>alert(4)</script></svg>");
-  await pushTo(site.backend, channel, { "Content-Type": "image/png" })("no picture");
-  await push("w".repeat(60000));
-  await entry(page, "characters more");
-  assert.equal(await page.locator(".feed script, .feed [onerror], .feed [onload]").count(), 0);
-  assert.equal(await page.locator(".feed li", { hasText: markup }).count(), 3);
-  assert.equal(await page.locator(".feed li").count(), 11);
-  const batch = Array.from({ length: 500 }, (_, i) => JSON.stringify({ channel, data: "one of many " + i })).join("\n");
-  await fetch(site.backend + "/publish", { method: "POST", headers: { "Content-Type": "application/x-ndjson" }, body: batch });
-  await entry(page, "one of many 499");
-  assert.equal(await page.locator(".feed li").count(), 100);
-  assert.match(await page.locator(".feed li").nth(99).textContent(), /one of many 400/);
-  await looks(page, "curl-many");
-  p.check();
-});
-
-test("Encke is killed, and comes back", async () => {
-  const own = await startSite(), p = await own.person(), page = await p.open("/curl/");
-  try {
+  test("by keyboard: find a line, copy it, and what it pushes is there after a reload and from the start of a late comer", async () => {
+    const p = await site.person(), page = await p.open("/curl/");
+    await p.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: site.url });
     await page.locator(".state[data-state=open]").waitFor();
-    const push = pushTo(own.backend, await page.inputValue("input[name=channel]"));
-    await push("before");
-    await entry(page, "before");
-    process.kill(Number(execFileSync("pgrep", ["-P", String(own.process.pid)], { encoding: "utf8" })), "SIGKILL");
-    await own.ended;
-    await page.locator(".state:not([data-state=open])").waitFor();
-    await own.start();
-    await push("while nobody was there");
-    await page.locator(".state[data-state=open]").waitFor({ timeout: 40000 });
-    await entry(page, "Encke was started again");
-    await entry(page, "while nobody was there");
-    await push("after");
-    await entry(page, "after");
-    p.check(/WebSocket|ERR_|Failed to load|fetch/);
-  } finally {
-    await own.close();
-  }
-});
+    await page.keyboard.press("/");
+    await page.keyboard.type("LETTER away");
+    await page.getByText(`of ${all.length}`).waitFor();
+    assert.deepEqual(await page.$$eval(".line:not([hidden])", all => all.filter(e => e.checkVisibility()).map(e => e.id)), ["line-away"]);
+    await page.keyboard.type(" nonsense");
+    await page.getByText("No line has all of these words").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText(`${all.length} lines`).waitFor();
+    await page.keyboard.type("somebody was");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate("document.activeElement.getAttribute('aria-label')"), "Copy: Somebody was faster");
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Escape");
+    await page.keyboard.type("json everything");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Copy: Everything in one object" }).filter({ hasText: "Copied" }).waitFor();
+    const copied = await page.evaluate("navigator.clipboard.readText()");
+    assert.equal(copied, await page.locator("#line-object code").textContent());
+    await bash(copied.replace('"away":1', '"away":7')).over;
+    await entry(page, '"away":7');
+    await page.getByRole("status").filter({ hasText: "Arrived" }).waitFor();
+    await page.reload();
+    await entry(page, '"away":7');
+    assert.equal(await page.locator(".feed li").count(), 1);
+    await page.getByRole("button", { name: "Whole message" }).press("Enter");
+    assert.match(await page.locator(".whole").textContent(), /^\{"channel":.*"position":.*"event":"score".*\}$/);
+    await page.getByRole("button", { name: "Clear" }).click();
+    assert.equal(await page.locator(".feed li").count(), 0);
 
-test("how it looks", async () => {
-  const p = await site.person(), page = await p.open("/curl/");
-  await page.locator(".state[data-state=open]").waitFor();
-  await looks(page, "curl-empty");
-  for (const id of ["text", "json", "event", "picture", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
-  await entry(page, "you have won");
-  await page.getByText("Addresses, key and token").press("Enter");
-  await looks(page, "curl");
-  p.check();
+    const channel = await page.inputValue("input[name=channel]"), second = await site.person({ viewport: { width: 375, height: 740 } }), late = await second.open("/curl/");
+    await late.locator(".settings summary").press("Enter");
+    await say(late, "channel", channel);
+    await late.keyboard.press("Tab");
+    await entry(late, '"away":7');
+    await page.getByText("2 connections, 2 known by name").waitFor();
+    await say(late, "channel", "secrets");
+    await late.keyboard.press("Tab");
+    await late.getByRole("alert").filter({ hasText: "does not let this page read secrets" }).waitFor();
+    await page.getByText("1 connection: this page").waitFor();
+    p.check();
+    second.check(/40[34]/);
+  });
+
+  test("letters stay until they are acknowledged", async () => {
+    const p = await site.person(), page = await p.open("/curl/");
+    const user = await page.locator("input[name=user]").inputValue(), waiting = async () => (await fetch(`${site.backend}/users/${user}/mailbox`)).json();
+    await page.locator(".state[data-state=open]").waitFor();
+    for (const id of ["letter", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
+    await until("both are there", async () => await page.locator(".feed .letter").count() === 2);
+    assert.equal((await waiting()).total, 2);
+    await page.getByRole("button", { name: "Acknowledge" }).first().press("Enter");
+    await page.getByText("it will not come again").waitFor();
+    assert.equal((await waiting()).total, 1);
+    await page.reload();
+    await until("one is there", async () => await page.locator(".feed .letter").count() === 1);
+    p.check();
+  });
+
+  test("whatever comes is text, and much of it is no harm", async () => {
+    const p = await site.person(), page = await p.open("/curl/");
+    await page.locator(".state[data-state=open]").waitFor();
+    const channel = await page.inputValue("input[name=channel]"), push = pushTo(site.backend, channel);
+    const markup = "<img src=x onerror=alert(1)><script>alert(2)</script>";
+    await push(markup, { "Encke-Event": "x".repeat(100) });
+    await pushTo(site.backend, channel, { "Content-Type": "text/html; <b>" })(markup);
+    for (const data of ["null", "[]", "0", "{}", `{"__proto__":{"a":1}}`, JSON.stringify({ [markup]: markup })]) await pushTo(site.backend, channel, { "Content-Type": "application/json" })(data);
+    await pushTo(site.backend, channel, { "Content-Type": "image/svg+xml" })("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(3)'><script>alert(4)</script></svg>");
+    await pushTo(site.backend, channel, { "Content-Type": "image/png" })("no picture");
+    await push("w".repeat(60000));
+    await entry(page, "characters more");
+    assert.equal(await page.locator(".feed script, .feed [onerror], .feed [onload]").count(), 0);
+    assert.equal(await page.locator(".feed li", { hasText: markup }).count(), 3);
+    assert.equal(await page.locator(".feed li").count(), 11);
+    const batch = Array.from({ length: 500 }, (_, i) => JSON.stringify({ channel, data: "one of many " + i })).join("\n");
+    await fetch(site.backend + "/publish", { method: "POST", headers: { "Content-Type": "application/x-ndjson" }, body: batch });
+    await entry(page, "one of many 499");
+    assert.equal(await page.locator(".feed li").count(), 100);
+    assert.match(await page.locator(".feed li").nth(99).textContent(), /one of many 400/);
+    await looks(page, "curl-many");
+    p.check();
+  });
+
+  test("Encke is killed, and comes back", async () => {
+    const own = await startSite(), p = await own.person(), page = await p.open("/curl/");
+    try {
+      await page.locator(".state[data-state=open]").waitFor();
+      const push = pushTo(own.backend, await page.inputValue("input[name=channel]"));
+      await push("before");
+      await entry(page, "before");
+      process.kill(Number(execFileSync("pgrep", ["-P", String(own.process.pid)], { encoding: "utf8" })), "SIGKILL");
+      await own.ended;
+      await page.locator(".state:not([data-state=open])").waitFor();
+      await own.start();
+      await push("while nobody was there");
+      await page.locator(".state[data-state=open]").waitFor({ timeout: 40000 });
+      await entry(page, "Encke was started again");
+      await entry(page, "while nobody was there");
+      await push("after");
+      await entry(page, "after");
+      p.check(/WebSocket|ERR_|Failed to load|fetch/);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test("how it looks", async () => {
+    const p = await site.person(), page = await p.open("/curl/");
+    await page.locator(".state[data-state=open]").waitFor();
+    for (const id of ["text", "json", "event", "picture", "letter"]) await bash(await page.locator(`#line-${id} code`).textContent()).over;
+    await entry(page, "you have won");
+    await page.locator(".settings summary").press("Enter");
+    await looks(page, "curl");
+    p.check();
+  });
 });
 
 /** Somebody who is in a channel all the time, until a line ends that. Returns the token. */
