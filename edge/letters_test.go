@@ -206,6 +206,7 @@ func TestLettersOnReturn(t *testing.T) {
 					t.Errorf("%+v", w)
 				}
 				p.Close()
+				r.away(t, "42", grace) // or it is given the next one too
 			case "sse", "interval poll": // by a request of its own
 				if text := r.acknowledge(t, "mail="+last+"&"+ticket); text != `{"acknowledged":5}` {
 					t.Error(text)
