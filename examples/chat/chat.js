@@ -1,13 +1,16 @@
 // The page: which room is shown, what comes from Encke and goes to it, and what one has read.
 import { url } from "/config.js";
-import { ask, colour, connect, el, rename, visitor } from "/shared.js";
-import { Here } from "./here.js";
-import { initial, Messages } from "./messages.js";
-import { Names } from "./names.js";
-import { Room } from "./room.js";
-import { cleanText, FIXED, isolate, MAX_TEXT, newID, roomName } from "./rules.js";
-import { load, save } from "./storage.js";
+import { connect, el, visitor } from "/shared.js";
+import { Aloud } from "./aloud.js";
 import { drawers } from "./drawers.js";
+import { Here } from "./here.js";
+import { Messages } from "./messages.js";
+import { Names } from "./names.js";
+import { Naming } from "./naming.js";
+import { Outbox } from "./outbox.js";
+import { Room } from "./room.js";
+import { cleanText, FIXED, MAX_TEXT, roomName } from "./rules.js";
+import { load, save } from "./storage.js";
 
 const $ = id => document.getElementById(id);
 const OWN_ROOMS = 20;
@@ -19,9 +22,32 @@ const names = new Names(ids => {
   messages.rename(ids);
   here.drawSoon();
 });
-const messages = new Messages($("scroller"), names, { ended: seen, retry: item => { deliver(item); text.focus(); }, discard });
-const here = new Here(names);
 const say = $("say"), text = say.elements.text;
+const messages = new Messages($("scroller"), names, {
+  ended: seen,
+  retry: item => {
+    outbox.deliver(item);
+    text.focus();
+  },
+  discard: item => {
+    outbox.take(item.room, item.id);
+    text.focus();
+  },
+});
+const outbox = new Outbox(rooms, {
+  connection: () => encke,
+  words,
+  changed: r => r === room && messages.outbox(),
+  failed: sorry => aloud.say(sorry),
+});
+const here = new Here(names), aloud = new Aloud($("news"), names);
+const closeDrawers = drawers([$("show-rooms"), $("side")], [$("show-people"), $("who")]);
+const tabs = new BroadcastChannel("chat");
+const naming = new Naming(now => {
+  tabs.postMessage("renamed");
+  become(now);
+  text.focus();
+});
 
 // --- Encke ---------------------------------------------------------------------------------------------------------------------
 
@@ -51,18 +77,28 @@ function follow(r) {
 function arrive(r, publication) {
   const item = r.take(publication);
   if (!item) return;
-  if (item.user === me.id) confirm(r, item.id);
   if (r.isUnread(item, me.id)) {
     const old = item.time <= began; // from before this page was opened
     if (!r.unread && !(r.fresh && old) && (old || !inSight(r))) r.fresh = item;
     r.unread++;
-    if (!old) announce(r, item);
+    if (!old && r === room) aloud.message(item);
   }
   if (r === room) {
     here.said(item.user);
-    messages.drawSoon();
+    if (item.user === me.id) messages.draw(); // in the same moment as it goes from those on their way
+    else messages.drawSoon();
   }
+  if (item.user === me.id) outbox.take(r, item.id);
   showUnread();
+}
+
+let calm = 0;
+
+/** Says what is wrong; a while later no more, unless it is final. */
+function alarm(words) {
+  clearTimeout(calm);
+  if ($("trouble").textContent !== words) $("trouble").textContent = words;
+  calm = setTimeout(() => encke?.state === "closed" || alarm(""), 20000);
 }
 
 function words({ code, message }) {
@@ -81,63 +117,11 @@ function words({ code, message }) {
 // --- what one writes -----------------------------------------------------------------------------------------------------------
 
 function send(words) {
-  const item = { room, id: newID(), text: words, state: "sending", why: "" };
-  room.outbox.push(item);
   room.fresh = null;
   messages.clearLine();
   messages.toEnd();
   here.typed();
-  deliver(item);
-}
-
-/**
- * Publishes a message, with its id: the server stores it once, however often it is sent. Where the connection cannot publish the site
- * does. It is in the list for good when it comes back from the room like everybody else's.
- */
-async function deliver(item) {
-  const by = encke, { id, text } = item, { channel, code } = item.room;
-  fate(item, "sending");
-  try {
-    await by.publish(channel, { id, text }, { id });
-  } catch (e) {
-    if (e.code === "closed" && by !== encke) return deliver(item);
-    if (e.code !== "needs_websocket") return fate(item, "failed", words(e));
-    try {
-      await ask("POST", "/chat/messages", { room: code, id, text });
-    } catch (e) {
-      return fate(item, "failed", e.message);
-    }
-  }
-  fate(item, "sent");
-}
-
-function fate(item, state, why = "") {
-  Object.assign(item, { state, why });
-  outbox(item.room);
-}
-
-function confirm(r, id) {
-  const n = r.outbox.length;
-  r.outbox = r.outbox.filter(item => item.id !== id);
-  if (r.outbox.length !== n) outbox(r);
-}
-
-function discard(item) {
-  confirm(item.room, item.id);
-  text.focus();
-}
-
-// What is not sent survives a reload in this tab.
-function outbox(r) {
-  if (r === room) messages.drawSoon(), messages.outbox();
-  const all = [...rooms.values()].flatMap(r => r.outbox).filter(item => item.state !== "sent").slice(-50);
-  save(sessionStorage, "outbox", all.map(({ room, id, text }) => ({ room: room.name, id, text })));
-}
-
-function restoreOutbox() {
-  for (const { room, id, text } of load(sessionStorage, "outbox", [])) {
-    rooms.get(room)?.outbox.push({ room: rooms.get(room), id, text, state: "failed", why: "The page was closed before it was." });
-  }
+  outbox.send(room, words);
 }
 
 say.addEventListener("submit", e => {
@@ -186,17 +170,17 @@ function add(name) {
   r.read = load(localStorage, "read", {})[name] ?? began;
   rooms.set(name, r);
   if (encke) follow(r);
-  keepRooms();
+  save(localStorage, "rooms", [...new Set([...load(localStorage, "rooms", []), name])].slice(-OWN_ROOMS)); // other tabs have theirs in it
   return r;
 }
 
 function drop(r) {
   r.sub?.unsubscribe();
   rooms.delete(r.name);
-  keepRooms();
+  save(localStorage, "rooms", load(localStorage, "rooms", []).filter(name => name !== r.name));
+  const { [r.name]: _, ...read } = load(localStorage, "read", {});
+  save(localStorage, "read", read);
 }
-
-const keepRooms = () => save(localStorage, "rooms", [...rooms.values()].filter(r => !r.fixed).map(r => r.name));
 
 const href = name => "?room=" + encodeURIComponent(name);
 
@@ -234,7 +218,7 @@ function listRooms() {
     const li = el("li", {}, a);
     if (r.fixed) return li;
     const leave = el("button", { class: "plain leave", type: "button", "aria-label": "Leave " + r.name, title: "Leave" });
-    leave.innerHTML = $("side").querySelector(".close").innerHTML;
+    leave.append($("side").querySelector(".close svg").cloneNode(true));
     leave.onclick = () => {
       drop(r);
       if (r === room) open(rooms.get("lobby"), "pushState");
@@ -264,7 +248,7 @@ $("link").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(link);
     label.textContent = "Copied";
-    hear("The link is copied.");
+    aloud.say("The link is copied.");
   } catch { // only pages over https, and of this machine, may
     prompt("The room's link:", link);
   }
@@ -329,85 +313,24 @@ addEventListener("storage", e => { // another tab has read on
 });
 setInterval(() => messages.days(), 60000);
 
-// --- what is said aloud --------------------------------------------------------------------------------------------------------
-
-let heard = [], hearing = 0;
-
-/** For those who do not see the list: what others say in the room, several at once as a number. */
-function announce(r, { user, text }) {
-  if (r !== room) return;
-  heard.push({ user, text });
-  hearing ||= setTimeout(() => {
-    const all = heard;
-    [heard, hearing] = [[], 0];
-    hear(all.length > 3 ? `${all.length} new messages` : all.map(m => `${isolate(names.label(m.user))}: ${m.text.slice(0, 200)}`).join("\n"));
-  }, 700);
-}
-
-function hear(words) {
-  $("news").textContent = words;
-}
-
-function alarm(words) {
-  if ($("trouble").textContent !== words) $("trouble").textContent = words;
-}
-
 // --- who one is ----------------------------------------------------------------------------------------------------------------
 
-const naming = $("naming"), nameForm = naming.querySelector("form"), tabs = new BroadcastChannel("chat");
-
-function askName() {
-  nameForm.elements.name.value = me.name;
-  nameForm.querySelector(".wrong").textContent = "";
-  $("no-name").textContent = me.name ? "Leave it" : "Only read";
-  naming.showModal();
-  nameForm.elements.name.select();
-}
-
-nameForm.addEventListener("submit", async e => {
-  e.preventDefault();
-  const wrong = nameForm.querySelector(".wrong"), name = nameForm.elements.name.value;
-  if (!name.trim()) return void (wrong.textContent = "A name has at least one letter.");
-  try {
-    me = await rename(name);
-  } catch (e) {
-    return void (wrong.textContent = e.message);
-  }
-  if (!me.name) return void (wrong.textContent = "A name has at least one letter.");
-  naming.close();
-  tabs.postMessage("renamed");
-  start();
-  showMe();
-  if (!say.hidden) text.focus();
-});
-$("no-name").addEventListener("click", () => naming.close());
-$("rename").addEventListener("click", askName);
-$("nameless").querySelector("button").addEventListener("click", askName);
-tabs.onmessage = async () => { // another tab of this browser has a new name: its connection may carry this one's messages too
-  me = await visitor();
-  start();
-  showMe();
-};
-
-function showMe() {
+function become(now) {
+  me = now;
   names.set(me.id, me.name);
-  const face = document.querySelector(".self .face");
-  face.style.setProperty("--face", colour(me.id));
-  face.textContent = me.name ? initial(me.name) : "?";
-  $("self").replaceChildren(el("bdi", {}, me.name || "No name yet"));
-  $("rename").textContent = me.name ? "Change name" : "Choose a name";
-  say.hidden = !me.name;
-  $("nameless").hidden = !!me.name;
+  naming.show(me);
+  start();
 }
+
+// Another tab of this browser has a new name: its connection may carry this one's messages too.
+tabs.onmessage = () => visitor().then(become, e => alarm(e.message));
 
 // --- beginning -----------------------------------------------------------------------------------------------------------------
-
-const closeDrawers = drawers([$("show-rooms"), $("side")], [$("show-people"), $("who")]);
 
 // The server's time: what is older was said before this page was opened.
 async function serverTime() {
   try {
-    const { pong } = await (await fetch(url + "/ping", { signal: AbortSignal.timeout(3000) })).json();
+    const { pong } = await (await fetch(url + "/ping", { signal: AbortSignal.timeout(2000) })).json();
     return pong.time;
   } catch {
     return Date.now();
@@ -424,10 +347,9 @@ async function begin() {
   const read = load(localStorage, "read", {});
   for (const r of rooms.values()) r.read = read[r.name] ?? began;
   for (const name of load(localStorage, "rooms", []).slice(0, OWN_ROOMS)) if (!rooms.has(name) && name && name === roomName(name)) add(name);
-  restoreOutbox();
+  outbox.restore();
   open(fromURL());
-  start();
-  showMe();
-  if (!me.name) askName();
+  become(me);
+  if (!me.name) naming.ask();
 }
 begin();

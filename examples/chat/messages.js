@@ -1,5 +1,6 @@
 // The list of messages: draws what is new, and keeps its place while somebody reads older ones.
 import { colour, el } from "/shared.js";
+import { MAX_ITEMS } from "./room.js";
 import { pieces } from "./rules.js";
 
 const TOGETHER = 5 * 60000; // ms: what one person says within is one group
@@ -57,7 +58,10 @@ export class Messages {
 
   /** Takes note of the place in the room that is shown, before another is. */
   leave() {
-    if (this.#room) this.#room.place = this.atEnd ? null : this.#scroller.scrollTop;
+    if (!this.#room) return;
+    this.#room.place = this.atEnd ? null : this.#scroller.scrollTop;
+    this.#room.undrawn = null;
+    this.#room.trim();
   }
 
   /** Draws what is new, soon: a hundred at once are one change of the page. */
@@ -70,11 +74,8 @@ export class Messages {
     this.#later = 0;
     const room = this.#room, follow = this.atEnd;
     for (const item of room.undrawn.splice(0)) this.#append(item);
+    if (follow || room.items.length > 4 * MAX_ITEMS) this.#trim();
     if (!follow) return;
-    for (let over = room.trim(); over > 0;) {
-      if (this.#list.firstElementChild.dataset.item) over--;
-      this.#list.firstElementChild.remove();
-    }
     this.toEnd();
     this.#on.ended();
   }
@@ -111,6 +112,13 @@ export class Messages {
     if (this.atEnd !== was) this.#on.ended();
   }
 
+  #trim() {
+    for (let over = this.#room.trim(); over > 0;) {
+      if (this.#list.firstElementChild.dataset.item) over--;
+      this.#list.firstElementChild.remove();
+    }
+  }
+
   #append(item) {
     const last = this.#last, newDay = !last || !sameDay(last.time, item.time);
     this.#last = item;
@@ -139,7 +147,7 @@ export class Messages {
     const again = el("button", { type: "button", class: "again" }, "Send again"), drop = el("button", { type: "button" }, "Discard");
     again.onclick = () => this.#on.retry(item);
     drop.onclick = () => this.#on.discard(item);
-    li.append(el("div", { class: "fate wrong", role: "alert" }, "Not sent. " + item.why), el("div", { class: "row fate" }, again, drop));
+    li.append(el("div", { class: "fate wrong" }, "Not sent. " + item.why), el("div", { class: "row fate" }, again, drop));
     return li;
   }
 

@@ -1,7 +1,6 @@
 // What people are called. A publication says who it is from by an id that Encke vouches for; that id's name comes from the site alone:
 // in the info of a token (presence), by the channel chat-names when somebody changes it, and asked for of those who have gone.
 import { ask } from "/shared.js";
-import { isUser } from "./rules.js";
 
 const MAX = 5000, AT_ONCE = 100, NOBODY = "somebody";
 
@@ -21,7 +20,8 @@ export class Names {
   /** Follows the changes that the site tells: by this connection, on from where it was. */
   follow(encke) {
     this.#sub = encke.subscribe("chat-names", ({ user, data }) => {
-      if (!user && isUser(data?.user) && typeof data.name === "string") this.set(data.user, data.name);
+      if (user || typeof data?.name !== "string") return;
+      if (this.#names.has(data.user) || this.#asked.has(data.user)) this.set(data.user, data.name); // others are asked for when they are shown
     }, { since: this.#sub?.since || "0" });
     this.#sub.on("gap", () => this.#again());
   }

@@ -6,7 +6,7 @@ export const MAX_ITEMS = 500;
 
 export class Room {
   items = []; // messages, and gaps as {gap, time}: in the order of the channel
-  undrawn = []; // of them those that the list does not show yet
+  undrawn = null; // of them those that the list does not show yet, in the room that is shown
   outbox = []; // {room, id, text, state: sending, sent or failed, why}: own ones that have not come back from the server
   read = 0; // the time of the last message that was seen
   unread = 0;
@@ -56,6 +56,7 @@ export class Room {
 
   #add(item) {
     this.items.push(item);
-    this.undrawn.push(item);
+    if (this.undrawn) this.undrawn.push(item);
+    else this.trim();
   }
 }
