@@ -129,13 +129,13 @@ export class Sky {
     this._follows = fit < LEAST * 0.9;
     this._k = this._follows ? LEAST : fit;
     const to = this._follows && at ? at : { x: WIDTH / 2, y: HEIGHT / 2 };
-    const keep = (v, size, px) => {
+    const keep = (v, size, px, more = 0) => { // more px behind the end, where the button and the map are
       const half = px / 2 / this._k - 18;
-      return half * 2 > size ? size / 2 : Math.min(size - half, Math.max(half, v));
+      return half * 2 > size ? size / 2 : Math.min(size - half + more / this._k, Math.max(half, v));
     };
     const f = this._follows ? 1 - Math.exp(-ms / 120) : 1;
     this._eye.x += (keep(to.x, WIDTH, this._w) - this._eye.x) * f;
-    this._eye.y += (keep(to.y, HEIGHT, this._h) - this._eye.y) * f;
+    this._eye.y += (keep(to.y, HEIGHT, this._h, this._follows ? 100 : 0) - this._eye.y) * f;
   }
 
   _specks() {

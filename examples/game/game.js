@@ -6,10 +6,11 @@ import { Meter } from "./meter.js";
 import { Pilot } from "./pilot.js";
 import { parse, States } from "./states.js";
 
+const WAYS = ["ws", "sse", "stream", "longpoll", "poll"];
 const SOONEST = 50, KEEP_ALIVE = 1000, STALE = 2500; // ms
 const $ = selector => document.querySelector(selector);
 const canvas = $("canvas"), words = $(".words"), dialog = $("dialog"), alarm = $("main > [role=alert]"), status = $("#status");
-const coarse = matchMedia("(pointer: coarse)");
+const coarse = matchMedia("(pointer: coarse)"), fingers = matchMedia("(any-pointer: coarse)");
 
 let encke, seat, who, crowded = false;
 let wants = false; // to fly
@@ -240,7 +241,7 @@ function show() {
   $(".play").hidden = wants || crowded || !who;
   $(".leave").hidden = !wants;
   $(".rename").hidden = !who?.name;
-  $(".boost").hidden = !(own !== null && coarse.matches);
+  $(".boost").hidden = !(own !== null && fingers.matches);
   if (state) {
     const out = $(".clock output");
     set($(".clock h2"), state.pause ? "Pause" : `Round ${state.round}`);
@@ -289,9 +290,12 @@ try {
 }
 if (who) {
   const way = new URLSearchParams(location.search).get("transport"); // to try another: ?transport=sse
-  encke = connect(`/game/token?seat=${seat}`, { shared: false, interval: 200, ...way && { transports: [way] } });
-  encke.on("state", show);
-  encke.on("error", e => say(e.message));
+  encke = connect(`/game/token?seat=${seat}`, { shared: false, interval: 200, ...WAYS.includes(way) && { transports: [way] } });
+  encke.on("state", state => {
+    if (state === "open") say("");
+    show();
+  });
+  encke.on("error", e => say(e.code === "callback_failed" ? "The site cannot be reached. Trying again…" : e.message));
   encke.subscribe("game:arena", take);
   setInterval(show, 250);
   setInterval(() => performance.now() - sentAt > KEEP_ALIVE * 0.9 && wish(), KEEP_ALIVE);

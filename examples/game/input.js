@@ -17,7 +17,7 @@ export class Input {
   constructor(canvas, boost, playing, change) {
     Object.assign(this, { _canvas: canvas, _change: change });
     addEventListener("keydown", e => {
-      if (!playing() || busy(e) || e.code === "Space" && e.target.closest?.("button, a, summary")) return;
+      if (!playing() || busy(e) || e.code === "Space" && e.target.closest?.("button:not(.boost), a, summary")) return;
       if (!(e.code in KEYS) && e.code !== "Space") return;
       e.preventDefault(); // no scrolling
       this._down.add(e.code);

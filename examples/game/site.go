@@ -23,6 +23,7 @@ const (
 type game struct {
 	site   *site.Site
 	do     chan func(*Arena) // to run, from requests and wishes; full: wishes are dropped, requests wait
+	over   <-chan struct{}   // closed when run ends
 	states chan []byte       // from run to push; full: the newest takes the place of the one that waits
 }
 
@@ -32,7 +33,7 @@ func Register(ctx context.Context, s *site.Site, mux *http.ServeMux) {
 }
 
 func register(ctx context.Context, s *site.Site, mux *http.ServeMux) *game {
-	g := &game{site: s, do: make(chan func(*Arena), 256), states: make(chan []byte, 1)}
+	g := &game{site: s, do: make(chan func(*Arena), 256), over: ctx.Done(), states: make(chan []byte, 1)}
 	go g.run(ctx, NewArena(rand.Uint64()))                                           // ends with ctx
 	go g.push(ctx)                                                                   // ends with ctx
 	go follow(ctx, s.Backend+"/sse?channels=game:wishes", func(publication []byte) { // ends with ctx
@@ -113,18 +114,18 @@ func (g *game) wish(user string, w Wish) {
 	}
 }
 
-// ask lets f look at the arena, and returns when it has. It says false when the request was over before.
-func (g *game) ask(r *http.Request, f func(*Arena)) bool {
+// ask lets f look at the arena, and returns when it has. It says false when the request has been refused, since all is over.
+func (g *game) ask(w http.ResponseWriter, f func(*Arena)) bool {
 	done := make(chan struct{})
 	select {
 	case g.do <- func(a *Arena) { f(a); close(done) }:
-	case <-r.Context().Done():
-		return false
+	case <-g.over:
 	}
 	select {
 	case <-done:
 		return true
-	case <-r.Context().Done():
+	case <-g.over:
+		http.Error(w, "The site is going down.", http.StatusServiceUnavailable)
 		return false
 	}
 }
@@ -170,7 +171,7 @@ func (g *game) join(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var id int
-	if !g.ask(r, func(a *Arena) { id, ok = a.Join(user, name) }) {
+	if !g.ask(w, func(a *Arena) { id, ok = a.Join(user, name) }) {
 		return
 	}
 	if !ok {
@@ -183,7 +184,7 @@ func (g *game) join(w http.ResponseWriter, r *http.Request) {
 // leave serves POST /game/leave.
 func (g *game) leave(w http.ResponseWriter, r *http.Request) {
 	user, _, ok := g.player(w, r)
-	if !ok || !site.Read(w, r, &struct{}{}) || !g.ask(r, func(a *Arena) { a.Leave(user) }) {
+	if !ok || !site.Read(w, r, &struct{}{}) || !g.ask(w, func(a *Arena) { a.Leave(user) }) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -39,6 +39,7 @@ export class States {
   latest = null;
   jitter = 0; // ms, RFC 3550 6.4.1
   arrivals = []; // of the last 2 s
+  _gap = TICK; // ms between two that came, as the arena counts
   _zero = 0; // when tick 0 would have come, had it come as quickly as the quicker ones do
 
   /** Takes a state that comes at a time in ms. Returns what has changed: {fresh: all has begun anew, at}. */
@@ -49,6 +50,7 @@ export class States {
       this.list = [];
       this._zero = zero;
     } else {
+      this._gap += ((state.tick - last.state.tick) * TICK - this._gap) / 8;
       this.jitter += (Math.abs(zero - this._last) - this.jitter) / 16;
       this._zero += (zero - this._zero) * (zero < this._zero ? 0.3 : 0.03);
     }
@@ -70,7 +72,7 @@ export class States {
 
   /** How far behind the newest state comets are shown: enough for the next one to be there. */
   get delay() {
-    return Math.min(300, Math.max(100, TICK + 3 * this.jitter));
+    return Math.min(600, Math.max(100, this._gap + 3 * this.jitter));
   }
 
   /** Comets as they were a little while ago: a list of {…comet, x, y, vx, vy}. */
