@@ -11,7 +11,7 @@ const (
 	roundTicks = 120 * 20
 	pauseTicks = 8 * 20
 	awayTicks  = 2 * 20 // without a wish: a comet coasts
-	goneTicks  = 6 * 20 // and is taken out
+	goneTicks  = 5 * 20 // and is taken out
 
 	mostPeople = 12
 	mostGone   = 64 // scores that are kept until the round is over for those who come back

@@ -41,10 +41,10 @@ test("two see each other move, leave, and come back", async () => {
 
   const from = await sees(bo, "Ada"), mine = await own(bo);
   await ada.page.keyboard.down("ArrowUp");
-  await until("Bo sees where Ada wants to go", async () => (await sees(bo, "Ada")).d === 270);
+  await until("Bo sees where Ada wants to go", async () => (await sees(bo, "Ada"))?.d === 270);
   await until("and that she goes", async () => { const c = await sees(bo, "Ada"); return c.y < from.y - 30 || c.vy < -100; });
   await ada.page.keyboard.up("ArrowUp");
-  assert.equal((await sees(ada, "Bo")).d, -1);
+  assert.equal((await sees(ada, "Bo"))?.d, -1);
   assert.equal(mine.d, -1);
 
   await until("the rate of updates is shown", async () => parseFloat(await ada.page.locator('[data-of="rate"]').innerText()) > 0);
@@ -58,7 +58,7 @@ test("two see each other move, leave, and come back", async () => {
   const before = await own(bo);
   await bo.page.reload();
   await flies(bo);
-  assert.equal((await own(bo)).id, before.id);
+  assert.equal((await own(bo))?.id, before.id);
 
   await bo.page.getByRole("button", { name: "Stop flying" }).click();
   await until("Ada sees Bo leave", async () => !(await sees(ada, "Bo")));
@@ -111,7 +111,7 @@ test("keys alone: a name, a point, and out", async () => {
   for (const key of [...down]) await hold(key, false);
   await page.keyboard.down("ArrowRight");
   await page.keyboard.down("Space");
-  await until("a boost costs", async () => (await own(p)).energy < 95);
+  await until("a boost costs", async () => (await own(p))?.energy < 95);
   await page.keyboard.up("Space");
   await looks(page, "game");
   await page.keyboard.up("ArrowRight");
@@ -128,12 +128,12 @@ test("a phone: a stick where the finger is, and a button", async () => {
   const finger = { x: 150, y: 450, id: 1 }, thumb = { x: boost.x + 30, y: boost.y + 30, id: 2 };
   await touch("touchStart", finger);
   await touch("touchMove", { ...finger, y: 500 });
-  await until("it goes where the finger pulls", async () => (await own(p)).d === 90);
+  await until("it goes where the finger pulls", async () => (await own(p))?.d === 90);
   await touch("touchStart", { ...finger, y: 500 }, thumb);
-  await until("boosts", async () => (await own(p)).energy < 95);
+  await until("boosts", async () => (await own(p))?.energy < 95);
   await touch("touchEnd", { ...finger, y: 500 });
   await touch("touchEnd");
-  await until("and rests", async () => (await own(p)).d === -1);
+  await until("and rests", async () => (await own(p))?.d === -1);
   p.check();
   await p.leave();
 });
@@ -165,7 +165,7 @@ test("nobody moves another one's comet, and rubbish moves nothing", async () => 
   assert.equal((await fetch(`${site.url}/game/wish?seat=1`, { method: "POST", headers: { "Content-Type": "text/plain" }, body: "{}" })).status, 415);
   // what Eve wishes in order moves Eve alone, and comes after all that
   await eve.page.keyboard.down("ArrowLeft");
-  await until("Eve moves", async () => (await own(eve)).d === 180);
+  await until("Eve moves", async () => (await own(eve))?.d === 180);
   const now = await own(ada), there = (await sees(ada, '<img src=x onerror="aler'));
   assert.deepEqual([now.id, now.d, now.boost, there.d], [victim.id, -1, false, 180]);
   ada.check();
@@ -179,7 +179,7 @@ test("without WebSocket wishes go to the site", async () => {
   const asked = [];
   p.page.on("request", r => r.url().includes("/game/wish") && asked.push(r.postDataJSON()));
   await p.page.keyboard.down("ArrowDown");
-  await until("it goes", async () => (await own(p)).d === 90);
+  await until("it goes", async () => (await own(p))?.d === 90);
   await until("shown", async () => (await p.page.locator('[data-of="way"]').innerText()) === "event stream");
   assert.ok(asked.some(w => w.d === 90));
   p.check();
