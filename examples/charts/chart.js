@@ -4,7 +4,6 @@ import { SKIPPED, trace } from "./series.js";
 import { ceiling, label, moment, span, text } from "./units.js";
 import { core, cores } from "./figures.js";
 
-const ROWS = 4; // lines of the grid above the lowest
 const many = 8; // of more cores than these, the rest begin hidden
 
 /** hidden: the names of lines that are not to be seen, kept by the page; changed() is called when one is switched. */
@@ -60,11 +59,11 @@ export class Chart {
 
   #size(entry) {
     const exact = entry.devicePixelContentBoxSize?.[0], ratio = devicePixelRatio;
+    const width = Math.max(1, Math.round(exact?.inlineSize ?? entry.contentRect.width * ratio));
+    const height = Math.max(1, Math.round(exact?.blockSize ?? entry.contentRect.height * ratio));
     this.ratio = ratio;
-    this.lines.width = Math.max(1, Math.round(exact?.inlineSize ?? entry.contentRect.width * ratio));
-    this.lines.height = Math.max(1, Math.round(exact?.blockSize ?? entry.contentRect.height * ratio));
-    this.grid.width = Math.round(this.grid.clientWidth * ratio);
-    this.grid.height = Math.round(this.grid.clientHeight * ratio);
+    Object.assign(this.lines, { width, height });
+    Object.assign(this.grid, { width: Math.round(this.grid.clientWidth * ratio), height: Math.round(this.grid.clientHeight * ratio) });
     this.repaint();
   }
 
@@ -210,13 +209,14 @@ export class Chart {
     pen.lineWidth = Math.max(1, Math.round(ratio));
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (let i = 0; i <= ROWS; i++) {
-      const y = y0 + Math.round(this.y(top * i / ROWS)) + (pen.lineWidth % 2) / 2;
+    const rows = /^[15]/.test(label(spec.unit, top)) && !spec.top ? 5 : 4; // so that each is a round number
+    for (let i = 0; i <= rows; i++) {
+      const y = y0 + Math.round(this.y(top * i / rows)) + (pen.lineWidth % 2) / 2;
       pen.beginPath();
       pen.moveTo(x0, y);
       pen.lineTo(x0 + lines.width, y);
       pen.stroke();
-      pen.fillText(i ? label(spec.unit, top * i / ROWS) : "0", x0 - 8 * ratio, y);
+      pen.fillText(i ? label(spec.unit, top * i / rows) : "0", x0 - 8 * ratio, y);
     }
     pen.textBaseline = "alphabetic";
     const parts = lines.width / ratio < 420 ? 3 : 6;

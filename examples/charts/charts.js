@@ -54,22 +54,22 @@ const encke = connect(null, { shared: false });
 clock.set();
 setInterval(() => clock.set(3), 60000);
 
+/**
+ * Takes what comes in a channel. take(point, told, lost) is given each point that is one, why it is not joined to the one before, and
+ * how many publications are missing between them (NaN: nobody knows).
+ */
 function follow(channel, options, take) {
-  const s = encke.subscribe(channel, message, options);
-  let gap = null, last = null;
-  s.on("gap", g => { gap = g; });
-  function message(m) {
-    const [epoch] = m.position.split("."), lost = !last ? 0 : epoch === last.epoch ? m.offset - last.offset - 1 : NaN, why = gap;
-    last = { epoch, offset: m.offset };
-    gap = null;
+  let told = JOINED, lost = 0, epoch, offset;
+  const s = encke.subscribe(channel, m => {
+    const [now] = m.position.split(".");
+    if (told !== JOINED) lost += now === epoch ? m.offset - offset - 1 : NaN;
+    [epoch, offset] = [now, m.offset];
     const p = point(m.data, m.time);
-    if (!p) {
-      counts.ignored++;
-      if (why) gap = why; // it stands before the next one as well
-      return;
-    }
-    take(p, !why ? JOINED : why.reason === "skipped" ? SKIPPED : MISSED, lost);
-  }
+    if (!p) return void counts.ignored++; // a gap stands before the next one as well
+    take(p, told, lost);
+    [told, lost] = [JOINED, 0];
+  }, options);
+  s.on("gap", ({ reason }) => { told = reason === "skipped" ? SKIPPED : MISSED; });
 }
 
 follow("charts:now", {}, ({ at, values }, told, lost) => {
@@ -86,7 +86,7 @@ follow("charts:now", {}, ({ at, values }, told, lost) => {
   if (recent.put(at, values, 100, told, lost) && kept.span !== HOUR) fresh = at;
   if (told === JOINED || !Number.isFinite(before)) return;
   if (told === SKIPPED) counts.skipped += lost || 0;
-  const from = `${moment(before)} to ${moment(at)}`, n = Number.isNaN(lost) ? "The points" : lost === 1 ? "A point" : `${lost.toLocaleString("en-GB")} points`;
+  const from = `${moment(before)} to ${moment(at)}`, n = Number.isNaN(lost) ? "The points" : `${lost.toLocaleString("en-GB")} publication${lost === 1 ? "" : "s"}`;
   $("note").textContent = told === SKIPPED ? `${n} from ${from} skipped: this page, or its network, was too slow. It goes on with the newest.` :
     `${n} from ${from} did not come: the connection was cut. The lines have a hole there.`;
 });
@@ -129,6 +129,7 @@ function write() {
   $("received").textContent = n(counts.received);
   $("skipped").textContent = n(counts.skipped);
   $("ignored").textContent = n(counts.ignored);
+  $("ignored").parentElement.hidden = !counts.ignored;
   if (delays.length && !Number.isNaN(clock.error)) {
     delays.sort((a, b) => a - b);
     $("delay").textContent = `${n(Math.max(0, Math.round(delays[delays.length >> 1])))} ms ± ${Math.ceil(clock.error)}`;
@@ -137,7 +138,8 @@ function write() {
   const quiet = encke.state === "open" && performance.now() - heard > 6000;
   if (quiet) wrong("No figures come, though Encke is there: the site that measures seems not to run. Start it again with make examples.");
   else if ($("wrong").textContent.startsWith("No figures")) wrong("");
-  $("since").textContent = stopped ? `Stopped at ${moment(stopped.now)}; ${n(counts.received - stopped.received)} points have come since.` : "";
+  const come = stopped && counts.received - stopped.received;
+  $("since").textContent = stopped ? `Stopped at ${moment(stopped.now)}; ${come === 1 ? "1 point has" : `${n(come)} points have`} come since.` : "";
 }
 setInterval(write, 250);
 

@@ -46,14 +46,16 @@ func (p *pusher) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if whole := n%second == 0; whole || p.watched {
-			p.step(ctx, whole)
-		}
+		p.tick(ctx, n)
 	}
 }
 
-// step measures once, and pushes to those who look; with whole to the hour too.
-func (p *pusher) step(ctx context.Context, whole bool) {
+// tick is the nth step: it measures once and pushes to those who look; once a second to the hour too, and finds out whether somebody looks.
+func (p *pusher) tick(ctx context.Context, n int) {
+	whole := n%second == 0
+	if !whole && !p.watched {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c := p.machine.read()

@@ -26,9 +26,9 @@ export const text = (unit, x) => Number.isNaN(x) ? "–" : units[unit](x);
 
 /** The least round number that is not below x and not below least: in bytes 1, 2, 5, 10, …, 500 of a power of 1024. */
 export function ceiling(unit, x, least) {
-  const of = unit === "bytes" || unit === "speed" ? 1024 ** Math.max(0, Math.floor(Math.log(Math.max(x, 1)) / Math.log(1024))) : 1;
-  const y = Math.max(x, least) / of, ten = 10 ** Math.floor(Math.log10(y));
-  for (const n of [1, 2, 5, 10]) if (y <= n * ten * (1 + 1e-9)) return n * ten >= 1000 && of > 1 ? of * 1024 : n * ten * of;
+  const most = Math.max(x, least), of = unit === "bytes" || unit === "speed" ? 1024 ** Math.max(0, Math.floor(Math.log2(most) / 10)) : 1;
+  const y = most / of, ten = 10 ** Math.floor(Math.log10(y)), n = [1, 2, 5, 10].find(n => y <= n * ten * (1 + 1e-9)) * ten;
+  return n >= 1000 && of > 1 ? of * 1024 : n * of;
 }
 
 /** A label of an axis: without digits that say nothing. */
