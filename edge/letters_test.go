@@ -222,7 +222,9 @@ func TestLettersOnReturn(t *testing.T) {
 			if kept := r.kept(t, "42"); !slices.Equal(kept, []uint64{more}) {
 				t.Errorf("%v are kept, want %d", kept, more)
 			}
-			if m := r.Stats().Users; m.Mailboxes.Acknowledged != 5 || m.Mailboxes.Put != 6 || m.Letters != 16+map[bool]uint64{true: 5}[way == "ws"] {
+			m, given := r.Stats().Users, 16+map[bool]uint64{true: 5}[way == "ws"]
+			late := strings.HasSuffix(way, "poll") && m.Letters > given // for the grace, on a busy machine: another visit
+			if m.Mailboxes.Acknowledged != 5 || m.Mailboxes.Put != 6 || m.Letters != given && !late {
 				t.Errorf("%+v", m)
 			}
 			r.balanced(t)
