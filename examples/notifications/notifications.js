@@ -103,11 +103,8 @@ function desk(me) {
     draw();
   });
   encke.on("gap", refresh);
-  encke.on("error", error => say(trouble, `Encke refuses: ${error.message}.`));
-  encke.on("state", state => {
-    document.body.dataset.state = state;
-    if (state === "open") refresh();
-  });
+  encke.on("error", error => say(trouble, `No notes can come: ${error.message.replace(/\.$/, "")}.`));
+  encke.on("state", state => state === "open" && refresh());
   loaded = signIn().then(refresh, refresh);
 
   // --- what one has read
@@ -252,7 +249,8 @@ function desk(me) {
   $("#again").href = location.href;
   $("#copy").onclick = async () => {
     const done = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
-    $("#copied").textContent = done ? "Copied." : location.href;
+    const phone = /^(localhost|127\..*|\[::1\])$/.test(location.hostname) ? ` On a phone, put this machine's name or address in place of ${location.hostname}.` : "";
+    $("#copied").textContent = (done ? "Copied." : location.href) + phone;
   };
   desktopButton($("#desktop"));
 

@@ -105,7 +105,55 @@ test("a note comes to all devices, and once read on one it is read on all; by ke
   await jonas.keyboard.press("Escape");
   await jonas.locator("dialog").waitFor({ state: "hidden" });
   assert.ok(await jonas.evaluate("document.activeElement.matches('#write')"));
-  for (const p of [a, b, c]) p.check();
+  for (const p of [a, b, c]) {
+    p.check();
+    await p.leave();
+  }
+});
+
+test("windows of one browser, a reminder to oneself, desktop notifications", async () => {
+  const init = () => {
+    window.shown = [];
+    window.Notification = class {
+      static permission = localStorage.getItem("allowed") ?? "default";
+      static async requestPermission() {
+        localStorage.setItem("allowed", this.permission = "granted");
+        window.asked = true;
+      }
+      constructor(title, { body, tag }) { window.shown.push([title, body, tag.replace(/\..*/, "")].join("|")); }
+      close() {}
+    };
+    Object.defineProperty(document, "hidden", { get: () => window.away });
+  };
+  const [mara, a] = await at("mara", { init }), second = await a.open(desk("mara")), aoife = await a.open(desk("aoife"));
+  const before = Number(await unread(mara));
+  await Promise.all([live(second), live(aoife)]);
+  await write(aoife, "mara", "In sight.");
+  await has(second, ".toast", "In sight.");
+  assert.equal(await mara.evaluate("window.asked"), undefined);
+  await mara.click("#desktop button");
+  assert.equal(await mara.evaluate("window.asked"), true);
+  assert.equal(await mara.locator("#desktop button").getAttribute("aria-pressed"), "true");
+  await mara.evaluate("window.away = true");
+  await write(aoife, "mara", "Out of sight.", true);
+  await until("a desktop notification", () => mara.evaluate("shown.length"));
+  assert.deepEqual(await mara.evaluate("shown"), ["Important, from Aoife Byrne|Out of sight.|aoife"]);
+  await has(second, ".toast", "Out of sight.");
+  assert.deepEqual(await second.evaluate("shown"), []); // it is looked at
+  await mara.click("#desktop button");
+  await second.click("#write");
+  await second.selectOption("select", { label: "Yourself, as a reminder" });
+  await second.fill("textarea", "Order more varnish.");
+  await second.click("form .main");
+  await has(mara, ".toast", "Order more varnish.");
+  await has(second, ".sent b", "Yourself");
+  assert.equal((await mara.evaluate("shown")).length, 1); // turned off
+  assert.equal(Number(await unread(mara)), before + 3);
+  await second.click("#all");
+  await until("read in the other window", async () => await unread(mara) === "");
+  assert.equal(await unread(aoife), "");
+  a.check();
+  await a.leave();
 });
 
 test("what comes while one is away is kept, and given on return over whatever carries", async () => {
@@ -121,6 +169,7 @@ test("what comes while one is away is kept, and given on return over whatever ca
   assert.deepEqual(await inbox(tomasz), ["Please ring Mrs Osei.", "The mast for the Petrel is in hall two."]);
   assert.equal(await unread(tomasz), "2");
   await has(tomasz, ".inbox small", "while you were away");
+  await looks(tomasz, "notifications");
   await priya.locator("[data-user=tomasz][data-here=true]").waitFor();
   await until("both are acknowledged", async () => await mailbox("tomasz") === 0);
   await until("the sender sees it", async () => (await texts(priya, ".sent .how")).join() === "Delivered,Delivered");
@@ -148,6 +197,8 @@ test("what comes while one is away is kept, and given on return over whatever ca
   await third.locator("#trouble").waitFor({ state: "hidden" });
   assert.equal((await inbox(third)).length, 3);
   a.check(); b.check(); c.check(); d.check(/net::ERR_FAILED/);
+  await a.leave();
+  await d.leave();
 });
 
 test("forged and malformed notes", async () => {
@@ -178,10 +229,26 @@ test("forged and malformed notes", async () => {
       401, path);
   }
 
+  // many at once are told in few words, and a long list is shown in parts
+  await a.context.setOffline(true);
+  await has(aoife, ".state", "offline");
+  for (const id of ["jonas", "priya"]) {
+    const own = `${site.url}/notifications/people/${id}/`;
+    await b.context.request.post(own + "session");
+    for (let i = 0; i < 12; i++) assert.equal((await b.context.request.post(own + "notes", { data: { to: "aoife", text: "Number " + i, key: "number00" + i } })).status(), 200);
+  }
+  await a.context.setOffline(false);
+  await has(aoife, ".toast", "24 new notes");
+  assert.equal((await inbox(aoife)).length, 20);
+  await aoife.click(".inbox .older");
+  await until("all of them", async () => (await inbox(aoife)).length === 24);
+  await until("the focus is on the next", () => aoife.evaluate("document.activeElement.closest('li') === document.querySelector('.inbox ol').children[20]"));
+  await aoife.click(".toast .away");
+
   const long = "M".repeat(1000);
   await write(mara, "aoife", long);
   await has(aoife, ".toast", long);
-  assert.deepEqual(await inbox(aoife), [long]);
+  assert.equal((await inbox(aoife))[0], long);
   await aoife.click(".toast .look");
   await aoife.locator(".inbox [open]").waitFor();
   await aoife.setViewportSize({ width: 375, height: 740 });
@@ -190,7 +257,9 @@ test("forged and malformed notes", async () => {
   await has(aoife, "#trouble", "There is nobody of that name here");
   await aoife.goto(site.url + "/notifications/");
   await looks(aoife, "notifications-who");
-  a.check(); b.check();
+  a.check(/net::ERR_/, /WebSocket connection to/); b.check();
+  await a.leave();
+  await b.leave();
 });
 
 test("an answer that is lost, a network that is cut, a server that is killed", async () => {
@@ -213,16 +282,17 @@ test("an answer that is lost, a network that is cut, a server that is killed", a
   await b.context.setOffline(false);
   await has(priya, ".inbox .text", "While you were in the tunnel.");
   await until("told later", async () => (await texts(jonas, ".sent .how")).includes("Read"));
-  await looks(priya, "notifications");
 
   for (const pid of execFileSync("pgrep", ["-P", String(site.process.pid)], { encoding: "utf8" }).trim().split("\n")) process.kill(Number(pid), "SIGKILL");
   await jonas.locator(".state:not([data-state=open])").waitFor();
   await jonas.locator("[data-user=priya][data-here=unknown]").waitFor();
   assert.equal(await site.ended, 1);
+  await shot(jonas, "notifications-cut");
   await jonas.click("[data-user=priya]");
   await jonas.fill("textarea", "Is it over?");
   await jonas.click("form .main");
   await has(jonas, "form .wrong", "Not sent: The site cannot be reached just now.");
+  await shot(jonas, "notifications-not-sent");
   await site.start();
   await jonas.click("form .main"); // the site knows neither cookies nor notes any more
   await jonas.locator("dialog").waitFor({ state: "hidden" });
