@@ -89,14 +89,13 @@ test("a note comes to all devices, and once read on one it is read on all; by ke
   await mara.keyboard.type("Understood.");
   await shot(mara, "notifications-dialog");
   await mara.keyboard.press("Control+Enter");
-  await has(jonas, ".toast", "Understood.");
+  await has(jonas, "#say", "From Mara Lindqvist: Understood.");
   await has(phone, ".sent .text", "Understood."); // what one sends on one device is on all
-  await jonas.click(".toast .away");
   assert.equal(await unread(jonas), "1");
   await jonas.reload();
   await has(jonas, ".inbox li:not([data-state=read]) .text", "Understood.");
   await has(jonas, ".sent .how", "Read");
-  assert.equal(await jonas.locator(".toast").count(), 0); // it was told before
+  assert.equal(await jonas.locator("#say").textContent(), ""); // it was told before
   await has(mara, ".sent .how", "Delivered");
 
   await jonas.keyboard.press("Tab");
@@ -129,23 +128,28 @@ test("windows of one browser, a reminder to oneself, desktop notifications", asy
   const before = Number(await unread(mara));
   await Promise.all([live(second), live(aoife)]);
   await write(aoife, "mara", "In sight.");
-  await has(second, ".toast", "In sight.");
+  await has(second, "#say", "In sight.");
   assert.equal(await mara.evaluate("window.asked"), undefined);
   await mara.click("#desktop button");
   assert.equal(await mara.evaluate("window.asked"), true);
   assert.equal(await mara.locator("#desktop button").getAttribute("aria-pressed"), "true");
+  await second.reload(); // it is turned on there too
+  assert.equal(await second.locator("#desktop button").getAttribute("aria-pressed"), "true");
+  await live(second);
   await mara.evaluate("window.away = true");
   await write(aoife, "mara", "Out of sight.", true);
   await until("a desktop notification", () => mara.evaluate("shown.length"));
   assert.deepEqual(await mara.evaluate("shown"), ["Important, from Aoife Byrne|Out of sight.|aoife"]);
   await has(second, ".toast", "Out of sight.");
+  await second.click(".toast.important .away");
+  assert.equal(await second.locator(".toast.important").count(), 0);
   assert.deepEqual(await second.evaluate("shown"), []); // it is looked at
   await mara.click("#desktop button");
   await second.click("#write");
   await second.selectOption("select", { label: "Yourself, as a reminder" });
   await second.fill("textarea", "Order more varnish.");
   await second.click("form .main");
-  await has(mara, ".toast", "Order more varnish.");
+  await has(mara, "#say", "Order more varnish.");
   await has(second, ".sent b", "Yourself");
   assert.equal((await mara.evaluate("shown")).length, 1); // turned off
   assert.equal(Number(await unread(mara)), before + 3);
@@ -164,7 +168,7 @@ test("what comes while one is away is kept, and given on return over whatever ca
   await until("both are letters", async () => await mailbox("tomasz") === 2);
 
   const [tomasz, b] = await at("tomasz", { init: () => { delete window.WebSocket; delete window.EventSource; } });
-  await has(tomasz, ".toast", "2 notes were kept for you");
+  await has(tomasz, "#say", "2 notes were kept for you");
   assert.equal(await tomasz.locator(".state").getAttribute("title"), "stream");
   assert.deepEqual(await inbox(tomasz), ["Please ring Mrs Osei.", "The mast for the Petrel is in hall two."]);
   assert.equal(await unread(tomasz), "2");
@@ -176,7 +180,7 @@ test("what comes while one is away is kept, and given on return over whatever ca
 
   const [second, c] = await at("tomasz"); // another browser, later: Encke keeps them no more, the site does
   await until("the inbox", async () => await unread(second) === "2");
-  assert.equal(await second.locator(".toast").count(), 0);
+  assert.equal(await second.locator("#say").textContent(), "");
   await second.click("#all");
   await until("read on the other too", async () => await unread(tomasz) === "");
   await until("the sender sees it", async () => (await texts(priya, ".sent .how")).join() === "Read,Read");
@@ -190,7 +194,7 @@ test("what comes while one is away is kept, and given on return over whatever ca
   const d = await site.person();
   await d.context.route("**/inbox", route => route.abort());
   const third = await d.open(desk("tomasz"));
-  await has(third, ".toast", "One more.");
+  await has(third, "#say", "One more.");
   await has(third, "#trouble", "The inbox may be out of date. The site cannot be reached just now.");
   await d.context.unroute("**/inbox");
   await third.click("#trouble button");
@@ -238,18 +242,17 @@ test("forged and malformed notes", async () => {
     for (let i = 0; i < 12; i++) assert.equal((await b.context.request.post(own + "notes", { data: { to: "aoife", text: "Number " + i, key: "number00" + i } })).status(), 200);
   }
   await a.context.setOffline(false);
-  await has(aoife, ".toast", "24 new notes");
+  await has(aoife, "#say", "new notes");
   assert.equal((await inbox(aoife)).length, 20);
   await aoife.click(".inbox .older");
   await until("all of them", async () => (await inbox(aoife)).length === 24);
   await until("the focus is on the next", () => aoife.evaluate("document.activeElement.closest('li') === document.querySelector('.inbox ol').children[20]"));
-  await aoife.click(".toast .away");
 
   const long = "M".repeat(1000);
-  await write(mara, "aoife", long);
-  await has(aoife, ".toast", long);
+  await write(mara, "aoife", long, true);
+  await has(aoife, ".toast.important", long);
   assert.equal((await inbox(aoife))[0], long);
-  await aoife.click(".toast .look");
+  await aoife.click(".toast.important .look");
   await aoife.locator(".inbox [open]").waitFor();
   await aoife.setViewportSize({ width: 375, height: 740 });
   await sound(aoife);
@@ -267,6 +270,7 @@ test("an answer that is lost, a network that is cut, a server that is killed", a
   await jonas.context().route("**/notes", async route => { await route.fetch(); await route.abort(); }, { times: 1 });
   await jonas.click("[data-user=priya]");
   await jonas.fill("textarea", "Only once.");
+  await jonas.check("input[value=yes]");
   await jonas.click("form .main");
   await has(jonas, "form .wrong", "Not sent: The site cannot be reached just now. What you have written is still here.");
   await jonas.click("form .main");
@@ -276,7 +280,7 @@ test("an answer that is lost, a network that is cut, a server that is killed", a
 
   await b.context.setOffline(true);
   await has(priya, ".state", "offline");
-  await priya.click(".toast .look"); // read, but nobody can be told
+  await priya.click(".toast.important .look"); // read, but nobody can be told
   await has(priya, "#trouble", "Your other devices do not know yet what you have read.");
   await write(jonas, "priya", "While you were in the tunnel.");
   await b.context.setOffline(false);
