@@ -1,4 +1,5 @@
-// What may be an update of a text that many write. Everybody with a token may publish what they like.
+// Updates of a text that many write. Everybody with a token may publish what they like: what may be an update is said here.
+import { fromBase64 } from "lib0/buffer";
 import * as Y from "yjs";
 
 /** How many bytes an update, or a whole document, may have. In base64 it is what encke.toml lets a message have. */
@@ -27,3 +28,34 @@ function isText(struct) {
   const { content } = struct;
   return content instanceof Y.ContentDeleted || content instanceof Y.ContentString && !content.str.includes("\r");
 }
+
+/** The update that a message or the site says in base64, or undefined when it is none. */
+export function read(text) {
+  if (typeof text !== "string" || text.length > MOST / 3 * 4) return;
+  try {
+    const update = fromBase64(text);
+    return isUpdate(update) ? update : undefined;
+  } catch {}
+}
+
+/**
+ * A document as an update, or what a state vector lacks of it. What waits in it for something that never came is left out when there is
+ * not room enough: nobody honest leaves much of that.
+ */
+export function encode(doc, vector) {
+  const all = Y.encodeStateAsUpdate(doc, vector), { pendingStructs, pendingDs } = doc.store;
+  if (all.length <= MOST) return all;
+  Object.assign(doc.store, { pendingStructs: null, pendingDs: null });
+  try {
+    return Y.encodeStateAsUpdate(doc, vector);
+  } finally {
+    Object.assign(doc.store, { pendingStructs, pendingDs });
+  }
+}
+
+/** Whether two documents have the same, apart from what waits in them. */
+export const same = (a, b) => Y.equalSnapshots(Y.snapshot(a), Y.snapshot(b));
+
+// Positions of one channel are epoch.offset (PROTOCOL.md "Positions").
+export const epoch = position => position.split(".")[0];
+export const offset = position => +position.split(".")[1];
