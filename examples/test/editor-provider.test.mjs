@@ -246,14 +246,22 @@ async function scene() {
   assert.equal(b.text.toString(), "text");
   assert.ok(world.shelf);
   const lie = (state = "AAA=") => world.save({ position: world.position(), after: world.shelf.newest.tag, state });
-  const flood = () => { for (let i = 0; i < 40; i++) world.store("update", "?", "eve"); };
+  const flood = async () => {
+    for (let i = 0; i < 40; i++) {
+      world.store("update", "?", "eve");
+      await null; // those who are there follow
+      await null;
+    }
+  };
   return { world, a, b, lie, flood };
 }
 
 test("an empty snapshot in place of a good one takes the text from nobody", () => worlds(async () => {
-  const { world, lie, flood } = await scene();
+  const { world, a, b, lie, flood } = await scene();
+  a.close();
+  b.close();
   await lie();
-  flood();
+  await flood();
   const late = new Page(world, "late");
   await pass(world, 1000);
   assert.equal(late.text.toString(), "text");
@@ -263,11 +271,11 @@ test("nor does another one when the good one has gone, while somebody is there",
   const { world, lie, flood } = await scene();
   for (let i = 0; i < 3; i++) {
     await lie();
-    flood();
+    await flood();
     await pass(world, 660000, 1000);
   }
   await lie();
-  flood();
+  await flood();
   const late = new Page(world, "late");
   await pass(world, 1000);
   assert.equal(late.text.toString(), "text");
@@ -286,7 +294,8 @@ test("what a snapshot alone has comes to those who were there before", () => wor
 }));
 
 test("what is not sent is in no snapshot", () => worlds(async () => {
-  const { world, a } = await scene(), tag = world.shelf.newest.tag;
+  const { world, a, b } = await scene();
+  b.close();
   a.publish = () => new Promise((_, no) => setTimeout(() => no(Object.assign(new Error("timeout"), { code: "timeout" })), 8000));
   a.text.insert(0, "secret ");
   world.store("update", base64(Y.encodeStateAsUpdate(new Y.Doc())), "eve");
@@ -294,7 +303,20 @@ test("what is not sent is in no snapshot", () => worlds(async () => {
   const kept = new Y.Doc();
   Y.applyUpdate(kept, Buffer.from(world.shelf.newest.state, "base64"));
   assert.equal(kept.getText(TEXT).toString(), "text");
-  assert.notEqual(world.shelf.newest.tag, tag, "the other page has made one");
+}));
+
+test("what is no text, and what no Yjs, is passed over", () => worlds(async () => {
+  const { world, a, b } = await scene(), more = new Y.Doc();
+  more.getText(TEXT).insertEmbed(0, { image: "x" });
+  more.getText(TEXT).insert(0, "\r\n");
+  world.store("update", base64(Y.encodeStateAsUpdate(more)), "eve");
+  world.store("kept", { tag: "x", position: world.position() }, "eve"); // says a client, in place of the site
+  a.text.insert(4, "!");
+  await pass(world, 20000);
+  for (const p of [a, b]) assert.equal(p.text.toString(), "text!");
+  const kept = new Y.Doc();
+  Y.applyUpdate(kept, Buffer.from(world.shelf.newest.state, "base64"));
+  assert.equal(kept.getText(TEXT).toString(), "text!");
 }));
 
 test("quiet pages make no snapshots of what is kept", () => worlds(async () => {
