@@ -26,21 +26,23 @@ const doc = new Y.Doc(), text = doc.getText(TEXT), undos = new Y.UndoManager(tex
 const encke = connect("/editor/token", { shared: false }); // the tokens of the other examples' tabs have other rights
 const look = (user, name) => {
   const color = colour(user);
-  return { name: cleanName(name) || guest(user), color, colorLight: `color-mix(in srgb, ${color} 24%, transparent)` };
+  return { name: cleanName(name) || guest(user), color, colorLight: `color-mix(in srgb, ${color} 16%, transparent)` };
 };
 
 // --- the text ---
+
+let view; // show() is called before there is one
 
 const spare = new Spare(name, doc.clientID);
 const provider = new EnckeProvider(encke, "doc:" + name, doc, {
   load: () => ask("GET", "/editor/doc?name=" + name),
   save: snapshot => ask("PUT", "/editor/doc", { name, ...snapshot }),
 }, () => show());
-for (const update of spare.take()) Y.applyUpdate(doc, update, spare);
+for (const update of spare.take()) Y.applyUpdate(doc, update, spare); // and so it is sent
 
 const cursors = new Cursors(encke, "cursor:" + name, doc, me, look);
 const editable = new Compartment();
-const view = new EditorView({
+view = new EditorView({
   parent: $("text"),
   state: EditorState.create({
     extensions: [
@@ -80,7 +82,7 @@ function say(words, ms = 8000) {
 
 function show() {
   if (!view) return;
-  const waits = provider.unsent() !== null;
+  const { waits } = provider;
   put($("wrong"), said || provider.problem);
   if (provider.ready && !opened) {
     opened = true;
@@ -107,9 +109,9 @@ const put = (e, words) => { if (e.textContent !== words) e.textContent = words; 
 
 let keeping;
 const keep = () => spare.put(provider.unsent());
-const later = () => { keeping ??= setTimeout(() => { keeping = undefined; if (provider.unsent()) keep(); }, 500); };
-addEventListener("pagehide", () => provider.unsent() && keep());
-document.addEventListener("visibilitychange", () => document.hidden && provider.unsent() && keep());
+const later = () => { keeping ??= setTimeout(() => { keeping = undefined; if (provider.waits) keep(); }, 500); };
+addEventListener("pagehide", () => provider.waits && keep());
+document.addEventListener("visibilitychange", () => document.hidden && provider.waits && keep());
 encke.on("state", show);
 
 let counting;

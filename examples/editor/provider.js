@@ -58,6 +58,11 @@ export class EnckeProvider {
     return all.length ? Y.mergeUpdates(all) : null;
   }
 
+  /** Whether there is any. */
+  get waits() {
+    return Boolean(this.#flight || this.#unsent.length);
+  }
+
   /** Everything up to there has been merged. */
   get position() {
     return this.#subscription.since;
@@ -140,7 +145,7 @@ export class EnckeProvider {
   // --- what goes ---
 
   #write(update) {
-    this.#unsent.push(update);
+    if (this.#unsent.push(update) > 100) this.#unsent = [Y.mergeUpdates(this.#unsent)]; // a long time without a connection
     this.timers.soon("send", GATHER, () => this.#send());
     this.told();
   }

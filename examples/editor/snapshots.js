@@ -64,7 +64,7 @@ export class Snapshots {
     if (!anyway && !this.#behind) return;
     // What nobody else has must not be in a snapshot alone. Without a connection there may be a gap. And while something is missing
     // this page is not the one to make it.
-    if (!provider.ready || provider.unsent() || provider.encke.state !== "open" || doc.store.pendingStructs && this.#tries < TRIES) return again(QUIET);
+    if (!provider.ready || provider.waits || provider.encke.state !== "open" || doc.store.pendingStructs && this.#tries < TRIES) return again(QUIET);
     try {
       const state = encode(doc);
       if (state.length > MOST) throw new Error("This document has become too large to be kept. Copy what you need into another one.");

@@ -1,5 +1,6 @@
 // Keeps in this browser what has not been sent, so that a page that is closed without a connection loses nothing.
-import { fromBase64, toBase64 } from "lib0/buffer";
+import { toBase64 } from "lib0/buffer";
+import { read } from "./updates.js";
 
 export class Spare {
   #own;
@@ -15,7 +16,7 @@ export class Spare {
   take() {
     return quietly(() => {
       this.#taken = Object.keys(localStorage).filter(key => key.startsWith(this.prefix) && key !== this.#own);
-      return this.#taken.map(key => quietly(() => fromBase64(localStorage.getItem(key)))).filter(Boolean);
+      return this.#taken.map(key => read(localStorage.getItem(key))).filter(Boolean);
     }) ?? [];
   }
 

@@ -255,6 +255,7 @@ describe("beside each other", { concurrency: 3 }, () => {
     await a.page.keyboard.insertText("# Walk along the harbour\n\nWe meet on **Saturday at ten** by the old crane and go as far as the lighthouse. It is *six kilometres* there and back, on the flat; " +
       "whoever gets tired takes the ferry from the fish market.\n\n## Who brings what\n\n- Grace: the map, and a flask of tea\n- Linus: sandwiches, two without cheese\n- Ada: binoculars for the seals\n\n" +
       "## If it rains\n\nWe go all the same, unless the wind is from the north. Look here on Friday evening.\n\n");
+    for (const w of [b, c]) await until("the text is there", async () => (await text(w)).includes("Friday"));
     await b.focus();
     await b.press("Control+End");
     await b.type("The ferry runs until six: [timetable](https://example.org/ferry)");
