@@ -10,9 +10,8 @@ build:
 run: build
 	bin/encke serve --dev
 
-# five small sites, at http://localhost:8000/, with Encke beside them
+# a chat, notifications, live charts, joint editing, a game, lines for curl, at http://localhost:8000/, with Encke beside them
 examples: build
-	sh tools/setup.sh
 	sh examples/setup.sh
 	go build -o bin/encke-examples ./examples/serve
 	bin/encke-examples

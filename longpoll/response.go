@@ -24,7 +24,9 @@ const (
 // Clock caches the header lines that every answer has: they change once a second, with Date. Until the first Set they
 // have no Date (RFC 9110 6.6.1: a server without a clock sends none). A Clock belongs to one loop.
 type Clock struct {
-	Private bool // no Access-Control-Allow-Origin: pages of other sites may not read the answers; takes effect at Set
+	// Private is for a listener that is not for pages: no Access-Control-Allow-Origin (takes effect at Set), and JSON ends with a
+	// newline.
+	Private bool
 	lines   []byte
 }
 
@@ -81,7 +83,7 @@ func (r *Response) Append(dst []byte, c *Clock) []byte {
 	}
 	dst = append(dst, r.Extra...)
 	dst = appendConnection(dst, r.Close, r.KeepAlive10)
-	return appendBody(dst, r.Status, r.Type, r.Body, r.Head)
+	return c.appendBody(dst, r.Status, r.Type, r.Body, r.Head)
 }
 
 func appendConnection(dst []byte, closes, keep10 bool) []byte {
@@ -94,19 +96,26 @@ func appendConnection(dst []byte, closes, keep10 bool) []byte {
 	return dst
 }
 
-// appendBody appends the lines about the body, the end of the head, and the body.
-func appendBody(dst []byte, status int, typ string, body []byte, head bool) []byte {
+const typeJSON = "application/json"
+
+// appendBody appends the lines about the body, the end of the head, and the body. JSON for a private listener ends with a newline:
+// people read it in a terminal.
+func (c *Clock) appendBody(dst []byte, status int, typ string, body []byte, head bool) []byte {
 	dst = appendType(dst, typ)
 	if status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified { // RFC 9110 8.6, 15.4.5
 		return append(dst, "\r\n"...)
 	}
 	dst = append(dst, "Content-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	newline := 0
+	if c.Private && typ == typeJSON && !bytes.HasSuffix(body, []byte("\n")) {
+		newline = 1
+	}
+	dst = strconv.AppendInt(dst, int64(len(body)+newline), 10)
 	dst = append(dst, "\r\n\r\n"...)
 	if head {
 		return dst
 	}
-	return append(dst, body...)
+	return append(append(dst, body...), "\n"[:newline]...)
 }
 
 func appendType(dst []byte, typ string) []byte {
@@ -163,5 +172,5 @@ func AppendError(dst []byte, c *Clock, e *codes.Error, o ErrorOptions) []byte {
 	}
 	dst = appendConnection(dst, o.Close, o.KeepAlive10)
 	body := append(e.AppendJSON([]byte(`{"error":`)), '}')
-	return appendBody(dst, status, "application/json", body, o.Head)
+	return c.appendBody(dst, status, typeJSON, body, o.Head)
 }

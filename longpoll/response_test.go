@@ -165,6 +165,33 @@ func TestErrorLines(t *testing.T) {
 	}
 }
 
+// TestPrivateLines: what a terminal shows ends with a newline, which is counted, where it is JSON and has none.
+func TestPrivateLines(t *testing.T) {
+	private := &Clock{Private: true}
+	private.Set(1)
+	for _, c := range []struct {
+		clock           *Clock
+		typ, body, want string
+	}{
+		{private, "application/json", `{"a":1}`, "Content-Length: 8\r\n\r\n{\"a\":1}\n"},
+		{private, "application/json", "{}\n", "Content-Length: 3\r\n\r\n{}\n"},
+		{private, "text/html", "<p>", "Content-Length: 3\r\n\r\n<p>"},
+		{clock(), "application/json", `{"a":1}`, "Content-Length: 7\r\n\r\n{\"a\":1}"},
+	} {
+		r := Response{Status: 200, Type: c.typ, Body: []byte(c.body)}
+		if got := string(r.Append(nil, c.clock)); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%s %q: %q", c.typ, c.body, got)
+		}
+		r.Head = true
+		if got := string(r.Append(nil, c.clock)); !strings.HasSuffix(got, c.want[:strings.Index(c.want, "\r\n\r\n")+4]) {
+			t.Errorf("HEAD %s %q: %q", c.typ, c.body, got)
+		}
+	}
+	if got := string(AppendError(nil, private, codes.New(codes.NotFound, ""), ErrorOptions{})); !strings.HasSuffix(got, "}}\n") {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestAllStatuses: net/http reads an answer for each code.
 func TestAllStatuses(t *testing.T) {
 	for _, code := range codes.All() {

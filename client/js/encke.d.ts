@@ -100,6 +100,8 @@ export interface SubscribeOptions {
 export interface Change {
   join?: Member[];
   leave?: string[];
+  /** Members whose info is another now. */
+  update?: Member[];
 }
 
 export interface Member {
@@ -185,7 +187,10 @@ export class Encke {
   readonly state: State;
   /** What carries the messages, or did last. */
   readonly transport: TransportName | null;
-  /** The last round trip measured, in ms. */
+  /**
+   * The last round trip measured, in ms: of a ping every 25 s over WebSocket, of requests that need not wait with polls, and once, at its
+   * beginning, with SSE; null where there was none yet, which with `stream` may be for good.
+   */
   readonly latency: number | null;
   /** The user of the token, as soon as there is one. */
   readonly user: string | null;

@@ -326,7 +326,7 @@ export class Encke extends Emitter {
 		try {
 			await this._getToken();
 			const headers = {}, token = this._token;
-			if (token && this._foreign) path += "&token=" + token; // a header would need a preflight each time
+			if (token && this._foreign) path += "&token=" + token;
 			else if (token) headers.Authorization = "Bearer " + token;
 			const r = await this._o.fetch(this.url + path, { method, headers, signal: any, cache: "no-store" });
 			if (r.ok) return await read(r);
@@ -427,7 +427,6 @@ class Subscription extends Emitter {
 		this._emit(type, m);
 	}
 
-	// fills a hole by polls
 	async _heal() {
 		const c = this._client;
 		if (this._healing) return;
@@ -474,10 +473,11 @@ class Presence {
 			const { position, members = [], ...counts } = await c._http("/presence?channel=" + encodeURIComponent(this.channel));
 			if (this._over) return;
 			this._set({ ...counts, members: new Map(members.map(m => [m.user, m])) });
-			this._sub = c.subscribe("$presence:" + this.channel, ({ data: { join, leave, ...counts } }) => {
+			this._sub = c.subscribe("$presence:" + this.channel, ({ data: { join, leave, update, ...counts } }) => {
 				join?.forEach(m => this.members.set(m.user, m));
+				update?.forEach(m => Object.assign(this.members.get(m.user) ?? m, m));
 				leave?.forEach(user => this.members.delete(user));
-				this._set(counts, { join, leave });
+				this._set(counts, { join, leave, update });
 			}, { since: position });
 			this._sub.on("gap", () => this._look());
 		} catch (e) {
@@ -492,7 +492,6 @@ class Presence {
 	}
 }
 
-// the connection
 class Link {
 	channels = new Map(); // name → {since, run}
 	tabs = new Map();
@@ -671,7 +670,7 @@ class Link {
 		if (this.rung && now > this.until) {
 			this.rung = 0;
 			run.abort(RESTART);
-		} else if (now - run.heard > (run.socket ? 25000 : SILENCE)) {
+		} else if (run.socket ? now > run.next : now - run.heard > SILENCE) {
 			this.check();
 		}
 	}
@@ -684,8 +683,9 @@ class Link {
 
 	ping(run) {
 		if (run.pinged) return;
-		const began = run.pinged = this.o.now();
-		if (run.opened) run.timer = this.o.setTimeout(() => run.abort(lost()), this.o.timeout / 2);
+		const began = run.pinged = this.o.now(), most = this.o.timeout / 2;
+		run.next = began + 25000;
+		if (run.opened) run.timer = this.o.setTimeout(() => this.o.now() - run.heard < most ? run.pinged = 0 : run.abort(lost()), most);
 		this.ask({ ping: {} }, () => {
 			this.o.clearTimeout(run.timer);
 			run.pinged = 0;

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -95,17 +96,22 @@ func greet(public, backend netip.AddrPort, c settings) {
 	fmt.Printf("clients: http://%s/   backend: http://%s/   (%d loops, %d connections, %s of memory)\n",
 		shown(public), shown(backend), c.Loops, c.MaxConnections, units.BytesSize(float64(c.Memory)))
 	fmt.Printf("console: http://%s/\n", shown(backend))
+	tokens := len(c.Tokens.Secrets) > 0 || len(c.Tokens.Keys) > 0 || c.Tokens.KeySet != ""
 	switch {
 	case c.dev:
 		fmt.Println("--dev: anybody who reaches the public address may read every channel")
 		fmt.Printf("open http://%s/ and try:\n  curl -d 'hello' http://%s/channels/demo\n", shown(public), shown(backend))
-	case len(c.Anonymous) == 0:
+	case len(c.Anonymous) == 0 && !tokens && !slices.ContainsFunc(c.Rules, opens):
 		fmt.Println("no channel is readable yet: name some with --anonymous, or try things out with --dev")
+	case len(c.Anonymous) == 0: // tokens and rules say who may read what
 	default:
 		fmt.Printf("readable without a token: %s; try:\n  curl -d 'hello' http://%s/channels/%s\n",
 			strings.Join(c.Anonymous, " "), shown(backend), strings.TrimSuffix(c.Anonymous[0], "*"))
 	}
 }
+
+// opens says whether a rule lets clients without a token subscribe.
+func opens(r edge.Rule) bool { return r.Subscribe != nil && *r.Subscribe == "anybody" }
 
 // shown is an address as a person on this machine would type it.
 func shown(a netip.AddrPort) string {

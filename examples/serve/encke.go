@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +38,16 @@ func startEncke(binary string, secret []byte, args ...string) (*encke, error) {
 		return nil, fmt.Errorf("cannot start Encke: %w", err)
 	}
 	return e, nil
+}
+
+// free says which setting is to be changed where an address cannot be listened on: another Encke may be there, which would answer in
+// place of this one.
+func free(flag, address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	return l.Close()
 }
 
 // ready waits until Encke serves.

@@ -48,7 +48,10 @@ func run() error {
 	s := &site.Site{Dir: *dir, Client: *client, Port: port, Backend: "http://" + *backend, Secret: secret()}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if err := errors.Join(free("encke-listen", *public), free("encke-backend", *backend)); err != nil {
+		return err
 	}
 	e, err := startEncke(*binary, s.Secret, "serve", "--config", *dir+"/encke.toml", "--listen", *public, "--backend", *backend)
 	if err != nil {

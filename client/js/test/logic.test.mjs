@@ -455,6 +455,27 @@ test("letters: once each by number, acknowledged when handled", async () => {
   }
 });
 
+test("latency is measured again over a WebSocket on which much comes, and one that is slow to answer for it is not given up", async () => {
+  const w = world(), tab = solo(w, { transports: ["ws"] }), got = [];
+  tab.encke.subscribe("busy", m => got.push(m.data));
+  await w.ready(tab);
+  w.net.delay = () => 300;
+  let n = 0;
+  for (let i = 0; i < 600; i++) {
+    w.server.publish("busy", n++);
+    await w.clock.run(100);
+  }
+  assert.ok(tab.encke.latency >= 300, `${tab.encke.latency}`);
+  w.net.delay = () => 6000; // longer than a ping may take
+  for (let i = 0; i < 600; i++) {
+    w.server.publish("busy", n++);
+    await w.clock.run(100);
+  }
+  w.net.delay = () => 1;
+  await w.clock.until("all", () => got.length === n);
+  assert.equal(tab.encke.counters.connects, 1);
+});
+
 test("presence: a snapshot, then joins and leaves from its position; after a gap again a snapshot", async () => {
   for (const transport of LADDER) {
     const w = world(), here = new Map([["ada", {}]]), changes = [];
@@ -465,6 +486,10 @@ test("presence: a snapshot, then joins and leaves from its position; after a gap
     here.set("bob", {});
     w.server.publish("$presence:chat", { join: [{ user: "bob", info: { name: "Bob" } }], users: 2, connections: 2 });
     await w.clock.until(transport + ": a join " + JSON.stringify(changes), () => presence.members.get("bob")?.info.name === "Bob");
+    w.server.publish("$presence:chat", { update: [{ user: "ada", info: { name: "Ada" } }], users: 2, connections: 2 });
+    await w.clock.until("another info", () => presence.members.get("ada")?.info);
+    assert.deepEqual(presence.members.get("ada"), { user: "ada", connections: 1, info: { name: "Ada" } });
+    assert.deepEqual([changes.pop().update.length, presence.update], [1, undefined]);
     here.delete("ada");
     w.server.publish("$presence:chat", { leave: ["ada"], users: 1, connections: 1 });
     await w.clock.until("a leave", () => presence.users === 1 && !presence.members.has("ada"));
