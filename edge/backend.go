@@ -72,7 +72,7 @@ func (r *reactor) answerText(q *request, status int, text string) {
 }
 
 func (r *reactor) serveReady(q *request) {
-	if r.draining {
+	if r.server.ending.Load() {
 		r.answerText(q, 503, "shutting down\n")
 		return
 	}

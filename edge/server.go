@@ -72,6 +72,7 @@ type Server struct {
 
 	stalled      atomic.Uint64 // loops on which pushes wait
 	returnWithin atomic.Int64  // ms: the window of comebacks, from the shutdown on
+	ending       atomic.Bool   // Stop has been called: the first loop may drain a moment before the last
 	figures      figures
 
 	// owned by loop 0
@@ -197,6 +198,7 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) stop(ctx context.Context) error {
 	s.console.close()
 	s.returnWithin.Store(s.returnWindow().Milliseconds())
+	s.ending.Store(true)
 	for _, l := range s.engine.Loops() {
 		l.Post(netloop.Mail{Kind: mailDrain})
 	}
