@@ -157,7 +157,7 @@ export class Encke extends Emitter {
 		if (!this._cut) return;
 		this._cut.abort(RESTART);
 		this._o.clearTimeout(this._timer);
-		this._down({ wants: {} });
+		if (!this._link || this._over) this._down({ wants: {} });
 		this._abdicate();
 		this._asking?.abort();
 		this._free?.();
@@ -454,7 +454,7 @@ class Subscription extends Emitter {
 }
 
 class Presence {
-	members = new Map(); // user → {user, connections, info}
+	members = new Map();
 
 	constructor(client, channel, callback) {
 		Object.assign(this, { channel, _client: client, _callback: callback });

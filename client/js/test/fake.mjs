@@ -100,6 +100,8 @@ export class Server {
   waiting(user) { return this.letters.filter(l => l.user === user && !this.acked.has(l.mail)); }
 
   // since says where a reader begins, and what it is given first.
+  left = []; // channels that were unsubscribed
+
   join(name, since) {
     const ch = this.channel(name), first = ch.head - ch.kept.length;
     const gap = (reason, at) => ({ begin: at, replay: [{ channel: name, gap: true, reason, position: `${this.epoch}.${at}` }, ...ch.kept.filter(m => m.offset > at)] });
@@ -273,6 +275,7 @@ export function transports(net, run) {
     send(text) {
       if (this.readyState !== 1) throw new Error("not open");
       const m = JSON.parse(text), { id } = m, c = this.conn, { server } = net;
+      if (m.unsubscribe) server.left.push(m.unsubscribe.channel); // what is sent before a close arrives
       this.line.send(() => {
         if (m.ping) c.give({ id, pong: { time: clock.now() } });
         if (m.subscribe) this.subscribe(m.subscribe.channel, m.subscribe.since, id);

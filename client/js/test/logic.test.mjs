@@ -644,6 +644,26 @@ test("sharing: a frozen leader is replaced, and is a follower when it wakes", as
   }
 });
 
+test("a page that goes is cut off, so that for the server's grace it is not gone; one that unsubscribes or closes has left", async () => {
+  for (const shared of [true, false]) {
+    const w = world(), tab = w.open({ shared }), a = tab.encke.subscribe("a");
+    tab.encke.subscribe("b");
+    await w.ready(tab);
+    await w.clock.run(1000);
+    tab.fire("pagehide");
+    await w.clock.run(100);
+    assert.deepEqual([w.server.conns.size, w.server.left], [0, []]);
+    tab.fire("pageshow");
+    await w.ready(tab);
+    a.unsubscribe();
+    await w.clock.run(100);
+    assert.deepEqual(w.server.left, ["a"]);
+    tab.encke.close();
+    await w.clock.run(100);
+    assert.deepEqual(w.server.left, ["a", "b"]);
+  }
+});
+
 test("closing and unsubscribing leave nothing behind, at any moment", async () => {
   for (const transport of LADDER) {
     for (const ms of [...Array(25).keys()].map(i => 3 * i).concat(100, 500, 3000, 9000, 30000)) {
