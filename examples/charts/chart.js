@@ -4,6 +4,12 @@ import { SKIPPED, trace } from "./series.js";
 import { ceiling, label, moment, span, text } from "./units.js";
 import { core, cores } from "./figures.js";
 
+/** The seconds before now that are written below, where there is room and where there is little. */
+const times = {
+  30000: [[30, 25, 20, 15, 10, 5], [30, 20, 10]],
+  300000: [[300, 240, 180, 120, 60], [300, 180, 60]],
+  3600000: [[3600, 3000, 2400, 1800, 1200, 600], [3600, 2400, 1200]],
+};
 const many = 8; // of more cores than these, the rest begin hidden
 
 /** hidden: the names of lines that are not to be seen, kept by the page; changed() is called when one is switched. */
@@ -209,7 +215,7 @@ export class Chart {
     pen.lineWidth = Math.max(1, Math.round(ratio));
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    const rows = /^[15]/.test(label(spec.unit, top)) && !spec.top ? 5 : 4; // so that each is a round number
+    const rows = /^(5|10)/.test(label(spec.unit, top)) && !spec.top ? 5 : 4; // so that each is a round number
     for (let i = 0; i <= rows; i++) {
       const y = y0 + Math.round(this.y(top * i / rows)) + (pen.lineWidth % 2) / 2;
       pen.beginPath();
@@ -219,10 +225,11 @@ export class Chart {
       pen.fillText(i ? label(spec.unit, top * i / rows) : "0", x0 - 8 * ratio, y);
     }
     pen.textBaseline = "alphabetic";
-    const parts = lines.width / ratio < 420 ? 3 : 6;
-    for (let i = 0; i <= parts; i++) {
-      pen.textAlign = i === parts ? "right" : i ? "center" : "left";
-      pen.fillText(i === parts ? "now" : `−${span(this.span * (parts - i) / parts)}`, x0 + lines.width * i / parts, grid.height - 3 * ratio);
+    const marks = times[this.span]?.[lines.width / ratio < 420 ? 1 : 0] ?? [this.span / 1000];
+    for (const s of [...marks, 0]) {
+      const left = 1 - s * 1000 / this.span;
+      pen.textAlign = left === 1 ? "right" : left ? "center" : "left";
+      pen.fillText(s ? `−${span(s * 1000)}` : "now", x0 + lines.width * left, grid.height - 3 * ratio);
     }
   }
 

@@ -10,14 +10,14 @@ const line = (name, label) => ({ column: column(name), label });
 /** The charts from above. `top` is the column of the greatest value there can be, or a number; without it the axis follows what is there. */
 export const charts = [
   { id: "cpu", name: "Processor", unit: "percent", top: 100, wide: true, lines: [{ column: CPU, label: "All cores" }] },
-  { id: "net", name: "Network", unit: "speed", least: 10240, lines: [line("in", "In"), line("out", "Out"), line("within", "Within this machine")] },
+  { id: "net", name: "Network", unit: "speed", least: 10240, lines: [line("in", "In"), line("out", "Out"), line("within", "Loopback")] },
   { id: "disk", name: "Disk", unit: "speed", least: 10240, lines: [line("read", "Read"), line("written", "Written")] },
   { id: "memory", name: "Memory", unit: "bytes", limit: column("memory"), lines: [line("used", "Used")] },
   { id: "load", name: "Load", unit: "number", least: 1, lines: [line("load", "Running or waiting")] },
   { id: "process", name: "Encke: processor", unit: "percent", least: 10, lines: [line("process", "Of one core")] },
   { id: "rss", name: "Encke: memory", unit: "bytes", least: 1048576, lines: [line("rss", "Resident")] },
   { id: "clients", name: "Encke: connections", unit: "number", least: 5, lines: [line("clients", "Clients")] },
-  { id: "delivered", name: "Encke: publications given", unit: "rate", least: 10, lines: [line("delivered", "To all clients")] },
+  { id: "delivered", name: "Encke: deliveries", unit: "rate", least: 10, lines: [line("delivered", "Publications to clients")] },
 ];
 
 /** The line of a core, from 0. */
