@@ -37,6 +37,7 @@ const spare = new Spare(name, doc.clientID);
 const provider = new EnckeProvider(encke, "doc:" + name, doc, {
   load: () => ask("GET", "/editor/doc?name=" + name),
   save: snapshot => ask("PUT", "/editor/doc", { name, ...snapshot }),
+  publish: update => ask("POST", "/editor/update", { name, ...update }),
 }, () => show());
 for (const update of spare.take()) Y.applyUpdate(doc, update, spare); // and so it is sent
 

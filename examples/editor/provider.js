@@ -36,7 +36,8 @@ export class EnckeProvider {
   /**
    * @param encke an Encke whose user may subscribe to the channel and publish there
    * @param store the site: load() gives {snapshots, newest, from, head}; save({position, after, state}) takes a snapshot, gives
-   *   {tag, position}, and throws an Error with the status 409 when `after` is not the newest one's tag (site.go)
+   *   {tag, position}, and throws an Error with the status 409 when `after` is not the newest one's tag; publish({id, update}) pushes
+   *   an update to the channel (site.go)
    * @param told is called whenever ready, problem or unsent() may be another
    * @param options see snapshots.js
    */
@@ -157,7 +158,7 @@ export class EnckeProvider {
     flight.sent = true;
     try {
       if (flight.update.length > MOST) throw new Error("This is too large to be sent. Copy what you need into another document.");
-      await this.encke.publish(this.channel, toBase64(flight.update), { event: "update", id: flight.id }); // once, also over a broken connection
+      await this.#publish(flight.id, toBase64(flight.update));
       this.#flight = undefined;
       this.right();
       this.timers.soon("send", GATHER, () => this.#send());
@@ -168,13 +169,23 @@ export class EnckeProvider {
     }
   }
 
+  // stored once, also when the connection breaks before the answer; through the site where there is no WebSocket
+  async #publish(id, update) {
+    try {
+      await this.encke.publish(this.channel, update, { event: "update", id });
+    } catch (e) {
+      if (e.code !== "needs_websocket") throw e;
+      await this.store.publish({ id, update });
+    }
+  }
+
   right() {
     this.problem = "";
     this.told();
   }
 
   wrong(e) {
-    this.problem = e.code === "needs_websocket" ? "This network lets nothing be sent: editing needs WebSocket." : e.message;
+    this.problem = e.message;
     this.told();
   }
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"encke/examples/site"
@@ -27,6 +28,7 @@ func Register(ctx context.Context, s *site.Site, mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /editor/doc", e.load)
 	mux.HandleFunc("PUT /editor/doc", e.save)
+	mux.HandleFunc("POST /editor/update", e.update)
 }
 
 // channel is what Encke says of one.
@@ -131,10 +133,40 @@ func (e *server) save(w http.ResponseWriter, r *http.Request) {
 	site.Answer(w, told)
 }
 
+// update is what POST /editor/update is asked: to push an update, for a page whose network lets no WebSocket through.
+type update struct{ Name, ID, Update string }
+
+func (e *server) update(w http.ResponseWriter, r *http.Request) {
+	who := e.site.Visitor(w, r)
+	var say update
+	switch {
+	case !site.ReadUpTo(maxRequest, w, r, &say):
+		return
+	case !goodName(say.Name):
+		http.Error(w, wordsName, http.StatusBadRequest)
+		return
+	case !goodState(say.Update):
+		http.Error(w, wordsState, http.StatusBadRequest)
+		return
+	case !goodID.MatchString(say.ID):
+		http.Error(w, "An id is 1 to 64 of A-Z a-z 0-9 and -.", http.StatusBadRequest)
+		return
+	}
+	p, err := e.site.Push(r.Context(), site.Message{Channel: "doc:" + say.Name, Event: "update", ID: who.ID + ":" + say.ID, Data: say.Update})
+	if err != nil {
+		http.Error(w, "Encke cannot be reached just now.", http.StatusServiceUnavailable)
+		return
+	}
+	site.Answer(w, map[string]string{"position": p.Position})
+}
+
+// goodID is what an update may be called, so that pushed again it is stored once.
+var goodID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
 // maxRequest bounds what a page may send, in bytes: a snapshot in base64 and what stands around it.
 const maxRequest = maxState/3*4 + 1<<10
 
 var (
 	wordsName  = "A document's name is 1 to 40 of a-z 0-9 and -."
-	wordsState = fmt.Sprintf("A snapshot is 2 to %d bytes in base64.", maxState)
+	wordsState = fmt.Sprintf("A snapshot or an update is 2 to %d bytes in base64.", maxState)
 )

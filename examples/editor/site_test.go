@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,16 +149,23 @@ func TestAsked(t *testing.T) {
 		{"of a channel that is not there", "PUT", "/editor/doc", put("none", "e.5", "", "AAA="), 409, "has not been there"},
 		{"a snapshot", "PUT", "/editor/doc", put("a", "e.5", "", "AAA="), 200, `{"tag":"` + tag + `","position":"e.5"}`},
 		{"and what a newcomer gets", "GET", "/editor/doc?name=a", "", 200, `{"snapshots":["AAA="],"newest":{"tag":"` + tag + `","position":"e.5"},"from":"e.5","head":"e.7"}`},
+		{"an update", "POST", "/editor/update", `{"name":"a","id":"i-1","update":"AAA="}`, 200, `{"position":"e.8"}`},
+		{"an update with an id that is none", "POST", "/editor/update", `{"name":"a","id":"i 1","update":"AAA="}`, 400, "id"},
+		{"an update that is none", "POST", "/editor/update", `{"name":"a","id":"i-1","update":"?"}`, 400, "base64"},
+		{"an update of no document", "POST", "/editor/update", `{"name":"a:b","id":"i-1","update":"AAA="}`, 400, "name"},
 		{"too large", "PUT", "/editor/doc", put("a", "e.5", "", strings.Repeat("AAAA", maxRequest/4)), 400, "too large"},
 	} {
 		if status, text := ask(c.method, c.path, c.body); status != c.status || !strings.Contains(text, c.words) {
 			t.Errorf("%s: %d %s", c.what, status, text)
 		}
 	}
-	if want := "doc:a kept map[position:e.5 tag:" + tag + "]"; len(pushed) != 1 || pushed[0] != want {
+	if want := []string{"doc:a kept map[position:e.5 tag:" + tag + "]", "doc:a update AAA="}; !slices.Equal(pushed, want) {
 		t.Errorf("pushed %q, want %q", pushed, want)
 	}
 	encke.Close()
+	if status, text := ask("POST", "/editor/update", `{"name":"a","id":"i-1","update":"AAA="}`); status != 503 {
+		t.Errorf("without Encke: %d %s", status, text)
+	}
 	if status, text := ask("GET", "/editor/doc?name=a", ""); status != 503 {
 		t.Errorf("without Encke: %d %s", status, text)
 	}

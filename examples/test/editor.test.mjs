@@ -185,6 +185,7 @@ describe("beside each other", { concurrency: 3 }, () => {
     await a.type("good");
     await reads(b, "good");
     const doc = new Y.Doc();
+    doc.clientID = 1; // so it would stand before what others wrote
     doc.getText("text").insertEmbed(0, { image: "x" });
     const picture = base64(Y.encodeStateAsUpdate(doc));
     const push = (channel, event, data) => fetch(site.backend + "/publish", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ channel, event, data }) });
@@ -223,6 +224,24 @@ describe("beside each other", { concurrency: 3 }, () => {
     const late = await writer("hostile");
     await reads(late, "good still");
     for (const w of [a, b, late]) {
+      w.p.check();
+      await w.p.leave();
+    }
+  });
+
+  test("where there is no WebSocket one writes all the same", async () => {
+    const p = await site.person();
+    await p.context.addInitScript(() => { delete window.WebSocket; });
+    const a = await writer("event-stream", { person: p }), b = await writer("event-stream");
+    assert.equal(await a.page.locator(".state").getAttribute("title"), "sse");
+    await a.focus();
+    await a.type("one");
+    await reads(b, "one");
+    await b.focus();
+    await b.press("Control+End");
+    await b.type(" two");
+    assert.equal(await same(a, b), "one two");
+    for (const w of [a, b]) {
       w.p.check();
       await w.p.leave();
     }
