@@ -118,7 +118,7 @@ func TestLiesAreFound(t *testing.T) {
 		{"honest", "", func(_, u []byte) []byte { return u }},
 		{"drops", "lost|told|is at", func(_, u []byte) []byte { return nil }},
 		{"repeats", "repeated", func(_, u []byte) []byte { return append(bytes.Clone(u), u...) }},
-		{"repeats what was before", "repeated", func(b, u []byte) []byte { return append(bytes.Clone(b), u...) }},
+		{"repeats what was before", "repeated|lost", func(b, u []byte) []byte { return append(bytes.Clone(b), u...) }}, // lost: after a new subscription, what was before is ahead
 		{"alters", "altered", func(_, u []byte) []byte { return data.ReplaceAll(u, []byte(`"data":"?`)) }},
 		{"invents a gap", "false gap", func(_, u []byte) []byte { return gap(u) }},
 	} {
