@@ -32,7 +32,7 @@ export const groups = [
     { id: "load", what: "This machine's load, three times", line: "CHANNEL={channel}{keyfor} sh examples/push-load.sh {backend} 3", note: "In the repository's folder. Without the 3 it goes on until Ctrl-C." },
   ] },
   { id: "once", title: "Once, in order, in time", text: "For publishers that try again, that must not overwrite one another, or whose messages age.", lines: [
-    { id: "twice", what: "Pushed twice, stored once", line: "for i in 1 2; do curl{key} -H 'Idempotency-Key: order-17' -d 'paid' {backend}/channels/{channel}; echo; done", status: 201, answer: pushed + "\n" + pushed,
+    { id: "twice", what: "Pushed twice, stored once", line: "for i in 1 2; do curl{key} -H 'Idempotency-Key: order-17' -d 'paid' {backend}/channels/{channel}; done", status: 201, answer: pushed + "\n" + pushed,
       note: "Both answers are the same. The key is remembered for five minutes." },
     { id: "reused", what: "The same key with another message", line: "curl{key} -H 'Idempotency-Key: order-17' -d 'cancelled' {backend}/channels/{channel}", status: 409,
       answer: '{"error":{"code":"id_reused","message":"this id was given to another message of this channel","channel":"{channel}"}}', note: "Within five minutes after the line above." },
