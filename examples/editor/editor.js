@@ -1,5 +1,5 @@
 // The page: CodeMirror bound to the text, and who is here. What makes it joint is in provider.js and cursors.js.
-import { colour, ask, connect, el, rename, visitor } from "/shared.js";
+import { ask, connect, el, rename, visitor } from "/shared.js";
 import { defaultKeymap } from "@codemirror/commands";
 import { markdown } from "@codemirror/lang-markdown";
 import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
@@ -9,7 +9,7 @@ import { tags } from "@lezer/highlight";
 import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
 import * as Y from "yjs";
 import { Cursors } from "./cursors.js";
-import { People, cleanName, guest } from "./people.js";
+import { Colours, People, cleanName, guest } from "./people.js";
 import { EnckeProvider } from "./provider.js";
 import { Spare } from "./spare.js";
 import { TEXT } from "./updates.js";
@@ -24,8 +24,9 @@ $("title").textContent = name;
 const me = await visitor();
 const doc = new Y.Doc(), text = doc.getText(TEXT), undos = new Y.UndoManager(text);
 const encke = connect("/editor/token", { shared: false }); // the tokens of the other examples' tabs have other rights
+const colours = new Colours();
 const look = (user, name) => {
-  const color = colour(user);
+  const color = colours.of(user);
   return { name: cleanName(name) || guest(user), color, colorLight: `color-mix(in srgb, ${color} 16%, transparent)` };
 };
 
@@ -127,18 +128,23 @@ function count() {
 // --- who is here ---
 
 const people = new People($("people"), $("news"), me.id);
-const seen = presence => people.show([...presence.members.values()].map(({ user, info }) => {
-  const own = user === me.id;
-  return { user, ...look(user, own ? cursors.me.name : cursors.nameOf(user) ?? info?.name) };
-}), presence.users);
-const subscription = await provider.started;
-let here;
-subscription.presence((presence, change) => {
+let here, seeing;
+function see() {
+  seeing ??= setTimeout(() => {
+    seeing = undefined;
+    if (!here) return;
+    people.show([...here.members.values()].map(({ user, info }) => {
+      return { user, ...look(user, user === me.id ? cursors.me.name : cursors.nameOf(user) ?? info?.name) };
+    }), here.users);
+  }, 100);
+}
+cursors.awareness.on("change", see);
+provider.started.then(subscription => subscription.presence((presence, change) => {
   here = presence;
   for (const user of change?.leave ?? []) cursors.left(user);
-  seen(presence);
-});
-cursors.awareness.on("change", () => here && seen(here));
+  colours.keep(user => here.members.has(user) || cursors.nameOf(user) !== undefined);
+  see();
+}));
 
 // --- buttons and forms ---
 

@@ -1,5 +1,5 @@
 // The list of who is here.
-import { el } from "/shared.js";
+import { colour, el } from "/shared.js";
 
 const SHOWN = 12; // people by name; the others are a number
 
@@ -8,6 +8,24 @@ export const guest = user => "Guest " + user.slice(0, 4);
 
 /** A name that somebody else says, as it is shown: one line, no longer than the site allows, or "" when there is nothing to see in it. */
 export const cleanName = name => typeof name === "string" ? [...name.replace(/[\p{C}\u2028\u2029]/gu, "").trim()].slice(0, 24).join("") : "";
+
+/** Colours for those who are here, in which as few as possible are alike; one's own stays while one is here. */
+export class Colours {
+  #taken = new Map(); // user → 0 to 7
+
+  of(user) {
+    if (!this.#taken.has(user)) {
+      const others = new Set(this.#taken.values()), first = +colour(user).match(/\d/)[0];
+      this.#taken.set(user, [0, 1, 2, 3, 4, 5, 6, 7].map(n => (first + n) % 8).find(n => !others.has(n)) ?? first);
+    }
+    return `var(--c${this.#taken.get(user)})`;
+  }
+
+  /** Takes back the colours of those who are not here. */
+  keep(isHere) {
+    for (const user of this.#taken.keys()) if (!isHere(user)) this.#taken.delete(user);
+  }
+}
 
 export class People {
   #known;
