@@ -101,8 +101,8 @@ function show() {
 // says how it is, after a while if it still is so then: not at each key
 let next;
 function status(words, ms) {
-  if (next !== words) clearTimeout(sending);
-  else if (ms) return;
+  if (next === words && ms) return;
+  clearTimeout(sending);
   next = words;
   sending = setTimeout(() => put($("saved"), words), ms);
 }
