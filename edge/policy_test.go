@@ -357,6 +357,7 @@ func TestRuleValues(t *testing.T) {
 		{func(_ *edge.Config, r *edge.Rule) { r.Hooks = ptr("") }, nil},
 		{func(_ *edge.Config, r *edge.Rule) { r.MaxSubscribers = ptr(-1) }, []string{`"chat:*"`, "max-subscribers"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.MaxSubscribers = ptr(0) }, nil},
+		{func(c *edge.Config, r *edge.Rule) { r.MaxMessage = ptr(c.MaxMessage + 1) }, []string{`"chat:*"`, "max-message-size", "65537", "65536"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.MaxMessage = ptr(-1) }, []string{`"chat:*"`, "max-message-size"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.HistoryLength = ptr(-1) }, []string{`"chat:*"`, "history-length"}},
 		{func(_ *edge.Config, r *edge.Rule) { r.HistoryAge = ptr(time.Microsecond) }, []string{`"chat:*"`, "history-age"}},

@@ -41,6 +41,9 @@ func (c *Config) rules() (all channel.Settings, rules []channel.Rule, common pol
 		if err = r.apply(&settings); err == nil {
 			err = r.applyPolicy(&p)
 		}
+		if err == nil && p.message > c.MaxMessage {
+			err = fmt.Errorf("max-message-size %d is more than that of the server, %d, which holds for all", p.message, c.MaxMessage)
+		}
 		if err != nil {
 			err = fmt.Errorf("cannot use the rule for channels %q: %w", r.Pattern, err)
 			return

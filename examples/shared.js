@@ -27,7 +27,7 @@ export async function ask(method, path, body) {
  * element with the class "state".
  */
 export function connect(tokens, options = {}) {
-  const encke = new Encke(url, { token: tokens && (() => ask("POST", tokens)), ...options });
+  const encke = new Encke(url, { token: tokens && (() => ask("POST", tokens)), shared: tokens || true, ...options });
   const lamp = document.querySelector(".state");
   const words = { connecting: "connecting…", open: "live", waiting: "not connected, trying again", offline: "offline", closed: "closed" };
   const show = () => {

@@ -148,10 +148,11 @@ export interface Options {
    */
   token?: string | null | (() => string | null | undefined | Promise<string | null | undefined>);
   /**
-   * One connection for all tabs of a browser with the same server, user and transports; default true. Where Web Locks or
+   * One connection for all tabs of a browser with the same server, user and transports; default true. With a name, of those that have the
+   * same: pages whose tokens allow different things must not share, since the token of one of them counts. Where Web Locks or
    * BroadcastChannel are missing, and outside of pages, each Encke has its own in any case.
    */
-  shared?: boolean;
+  shared?: boolean | string;
   /** Which transports to try, the best first. Default: all, in the order of `TransportName`. */
   transports?: readonly TransportName[];
   /** Letters are acknowledged when all handlers have returned and their promises are fulfilled (`auto`), or by `letter.ack()`. */

@@ -145,7 +145,7 @@ export class Encke extends Emitter {
 		if (signal.aborted) return;
 		if (this.user) this._mine ??= new Subscription(this, this._own, null, "");
 		const { shared, window, transports } = this._o;
-		this._key = JSON.stringify(["encke", this.url, this.user, transports]);
+		this._key = JSON.stringify(["encke", this.url, this.user, transports, shared]);
 		if (!(shared && window?.navigator.locks && window.BroadcastChannel)) return this._lead();
 		this._bc = new window.BroadcastChannel(this._key);
 		this._bc.onmessage = e => this._hear(e.data);

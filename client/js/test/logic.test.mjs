@@ -581,6 +581,9 @@ test("sharing: publishing, letters and errors go through the leader; two users n
   alone.encke.subscribe("chat");
   await w.ready(alone);
   assert.equal(w.leaders().length, 3);
+  const named = [1, 2].map(() => w.open({ token: ada, shared: "chat" })); // with each other, and nobody else
+  await w.ready(...named);
+  assert.equal(w.leaders().length, 4);
 });
 
 test("sharing: channels, letters and events with several subscriptions and tabs", async () => {
