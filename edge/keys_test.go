@@ -102,7 +102,7 @@ func TestBackendHost(t *testing.T) {
 		ok   bool
 	}{
 		{"127.0.0.1:8081", true}, {"127.0.0.1", true}, {"localhost:8081", true}, {"LocalHost", true}, {"localhost.", true}, {"a.localhost:1", true},
-		{"[::1]:8081", true}, {"[::1]", true}, {"192.0.2.1:8081", true}, {"", true},
+		{"[::1]:8081", true}, {"[::1]", true}, {"192.0.2.1:8081", true},
 		{"evil.example:8081", false}, {"evil.example", false}, {"x", false}, {"localhost.evil.example", false}, {"evillocalhost", false},
 		{"127.0.0.1.evil.example:8081", false}, {"127.0.0.1:8081:1", false}, {"[evil.example]:8081", false},
 	} {
@@ -119,6 +119,11 @@ func TestBackendHost(t *testing.T) {
 				}
 			}
 		}
+	}
+	p := newPeer(t, open.backend) // who says nothing is no browser (RFC 9112 3.2: HTTP/1.0 need not)
+	p.write("GET /readyz HTTP/1.0\r\n\r\n")
+	if res, text := p.answer(); res.StatusCode != 200 {
+		t.Errorf("without a Host: %s %s", res.Status, text)
 	}
 	if !strings.Contains(log(), "bad_host: a request to evil.example:8081") {
 		t.Errorf("logged %q", log())

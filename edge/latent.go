@@ -73,7 +73,7 @@ func (u *users) Sleep(name string, head uint64, followers []uint64) {
 		*x.here.find(netloop.Handle(h)) |= marked
 		u.following.Add(1)
 	}
-	if u.now.Load()-x.seen >= max(userMemory, u.grace) {
+	if u.past(u.now.Load(), x.seen) {
 		s.forget(id, x)
 	}
 }

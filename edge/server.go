@@ -269,7 +269,7 @@ func (s *Server) sweep() {
 	for {
 		select {
 		case now := <-s.due:
-			s.users.sweep(now)
+			s.users.sweep(now, s.budget.crowded.Load())
 			s.presence.Flush(now)
 			s.mailboxes.Sweep(now, sweepEach)
 			s.occupancy.sweep(now)

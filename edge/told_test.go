@@ -75,7 +75,7 @@ func TestOnlineStatsMove(t *testing.T) {
 		{"what was told is published too", func() {}, 1},
 		{"and again", func() {}, 1},
 		{"nobody listens any more", func() { s.store.Unsubscribe(listens, 0, 1) }, 0},
-		{"the user goes", func() { s.users.sweep(1e12) }, 1},
+		{"the user goes", func() { s.users.sweep(1e12, false) }, 1},
 		{"nothing", func() {}, 0},
 	} {
 		was := s.store.Where(name)
@@ -124,7 +124,7 @@ func TestUsersTold(t *testing.T) {
 			fmt.Sscan(what[len(what)-1:], &h)
 			switch what {
 			case "sweep":
-				u.sweep(now)
+				u.sweep(now, false)
 				online := strings.HasPrefix(told[len(told)-1], "online")
 				if s := u.state("42", now); s.Online != online || s.Connections != here || (u.online.Load() == 1) != online {
 					t.Errorf("%s, %s: %+v after %v", c.what, step, s, told)
@@ -148,8 +148,8 @@ func TestUsersTold(t *testing.T) {
 		if n := u.bytes(); n < userCost+2 {
 			t.Errorf("%s: takes %d bytes", c.what, n)
 		}
-		u.sweep(100_000)
-		u.sweep(100_000 + 2*userMemory)
+		u.sweep(100_000, false)
+		u.sweep(100_000+2*userMemory, false)
 		if n := u.bytes(); n != 0 {
 			t.Errorf("%s: %d bytes are left", c.what, n)
 		}
@@ -158,5 +158,47 @@ func TestUsersTold(t *testing.T) {
 				t.Errorf("%s: %d users, %d and %d departures are left", c.what, len(s.by), s.leaves.len(), s.gone.len())
 			}
 		}
+	}
+}
+
+// TestUsersForgotten: who goes again and again is remembered once, for as long as since the last time; and when memory is short, nobody is
+// who has gone.
+func TestUsersForgotten(t *testing.T) {
+	u := newUsers(&Config{UserGrace: 100 * time.Millisecond})
+	left := func() (users, entries int) {
+		for i := range u.shards {
+			s := &u.shards[i]
+			users, entries = users+len(s.by), entries+s.leaves.len()+s.gone.len()
+		}
+		return users, entries
+	}
+	const away = userMemory / 4
+	now := int64(1000)
+	for range 100 {
+		u.touch("42", now)
+		u.sweep(now+100, false)
+		if users, entries := left(); users != 1 || entries != 1 || u.online.Load() != 0 {
+			t.Fatalf("at %d: %d users, %d entries, %d online", now, users, entries, u.online.Load())
+		}
+		now += away
+	}
+	u.sweep(now-away+userMemory-1, false)
+	if users, _ := left(); users != 1 {
+		t.Error("it is forgotten before its time")
+	}
+	u.sweep(now-away+userMemory, false)
+	if users, entries := left(); users+entries != 0 {
+		t.Errorf("%d users, %d entries are left", users, entries)
+	}
+	for i := range 1000 {
+		u.touch(fmt.Sprint("gone", i), now)
+	}
+	u.join("here", 7, now)
+	u.sweep(now+100, false)
+	u.touch("just", now+150)
+	before := u.bytes()
+	u.sweep(now+151, true)
+	if users, entries := left(); users != 2 || entries != 1 || u.bytes() > before/100 {
+		t.Errorf("%d users, %d entries, %d bytes of %d", users, entries, u.bytes(), before)
 	}
 }

@@ -56,6 +56,7 @@ type user struct {
 	online  bool
 	latent  int              // of here, those that are marked
 	known   bool             // head is
+	listed  bool             // it has an entry in gone, its only one
 	channel *channel.Channel // its own, nil while that is not there
 	head    atomic.Uint64    // where its channel goes on when it is made
 }
@@ -179,8 +180,9 @@ func (u *users) connections(id string) (all []netloop.Handle) {
 	return all
 }
 
-// sweep notes who has gone, and forgets those who have been away for long. Loop 0 calls it at every tick.
-func (u *users) sweep(now int64) {
+// sweep notes who has gone, and forgets those who have been away for long; when memory is short, whoever has gone. The server's sweeper
+// calls it again and again.
+func (u *users) sweep(now int64, short bool) {
 	u.now.Store(now)
 	for i := range u.shards {
 		s := &u.shards[i]
@@ -188,11 +190,8 @@ func (u *users) sweep(now int64) {
 		for s.leaves.len() > 0 && now-s.leaves.front().seen >= u.grace {
 			u.depart(s, s.leaves.pop())
 		}
-		for s.gone.len() > 0 && now-s.gone.front().seen >= max(userMemory, u.grace) {
-			d := s.gone.pop()
-			if x := s.by[d.id]; x != nil && x.seen == d.seen {
-				s.forget(d.id, x)
-			}
+		for n := s.gone.len(); n > 0 && (short || u.past(now, s.gone.front().seen)); n-- {
+			u.review(s, s.gone.pop(), now, short)
 		}
 		s.mu.Unlock()
 	}
@@ -207,7 +206,33 @@ func (u *users) depart(s *userShard, d departure) {
 	x.online = false
 	u.online.Add(-1)
 	u.told(d.id, false, d.seen)
-	s.gone.push(d)
+	if !x.listed { // however often it goes
+		x.listed = true
+		s.gone.push(d)
+	}
+}
+
+// past says whether one who was last seen at some time need not be remembered any more.
+func (u *users) past(now, seen int64) bool { return now-seen >= max(userMemory, u.grace) }
+
+// review forgets one who had gone, unless it has been here since.
+func (u *users) review(s *userShard, d departure, now int64, short bool) {
+	x := s.by[d.id]
+	if x == nil {
+		return
+	}
+	switch x.listed = false; {
+	case x.online:
+	case !short && !u.past(now, x.seen):
+		x.listed = true
+		s.gone.push(departure{d.id, x.seen})
+	default:
+		s.forget(d.id, x)
+		if short && s.by[d.id] != nil { // its channel is there: later
+			x.listed = true
+			s.gone.push(d)
+		}
+	}
 }
 
 // forget drops a user of whom nothing is to be known any more.

@@ -24,7 +24,7 @@ func newPlay(t *testing.T, mode Mode, grace int64) *play {
 	return &play{t, b, streams, mode, b.Open("a", mode), 1_000_000, 0}
 }
 
-// run plays words: +ann enters, -ann leaves, !ann leaves at once, ~ann has another info, + - without a user, 100 is time going by, <100 the clock set back, f is a flush, x a
+// run plays words: +ann enters, -ann leaves, !ann leaves at once, ~ann has another info, =ann enters with the one that the next ~ will have, + - without a user, 100 is time going by, <100 the clock set back, f is a flush, x a
 // flush in which everything is refused, s a snapshot, o opens and c closes.
 func (p *play) run(script string) {
 	for _, word := range strings.Fields(script) {
@@ -32,6 +32,8 @@ func (p *play) run(script string) {
 		switch user := word[1:]; word[0] {
 		case '+':
 			p.ch.Enter(user, nil)
+		case '=':
+			p.ch.Enter(user, strconv.AppendInt(nil, int64(p.infos+1), 10))
 		case '-':
 			p.ch.Leave(user, p.now, false)
 		case '!':
@@ -99,6 +101,10 @@ func TestPublished(t *testing.T) {
 		{Members, "+a f ~a -a 299 f 1 f", "+a 1/1, ~a 1/0, -a 0/0"},
 		{Members, "+a f !a +a ~a !a f +a f", "+a 1/1, -a 0/0, +a 1/1"},
 		{Members, "+a +b f ~a !b +c x f", "+a +b 2/2, +c -b ~a 2/2"},
+		{Members, "+a f =a f ~a f f", "+a 1/1, ~a 1/2"}, // the newest connection has it already, followers do not
+		{Members, "+a f -a =a f ~a f", "+a 1/1, ~a 1/1"},
+		{Members, "=a f ~a f", "+a 1/1"},
+		{Members, "+a f =a !a !a f =a f ~a f", "+a 1/1, -a 0/0, +a 1/1"},
 		{Counts, "+a f ~a 2000 f", "1/1"},
 		{Members, "+ f ~ 2000 f", "0/1"},
 

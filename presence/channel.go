@@ -86,7 +86,9 @@ func (ch *Channel) Enter(user string, info []byte) {
 		m = ch.add(user)
 	}
 	m.connections++
+	was := m.info
 	ch.inform(m, info)
+	m.stale = m.stale || m.told && !bytes.Equal(was, m.info)
 	if !m.present {
 		ch.turn(m)
 	}
@@ -104,7 +106,7 @@ func (ch *Channel) Inform(user string, info []byte) {
 		panic("BUG: Inform without Enter")
 	}
 	was := m.info
-	if ch.inform(m, info); !bytes.Equal(was, m.info) {
+	if ch.inform(m, info); m.stale || !bytes.Equal(was, m.info) {
 		ch.renew(m)
 	}
 }

@@ -13,6 +13,7 @@ type member struct {
 	present     bool   // it has connections, or its grace is not over
 	told        bool   // as published: followers have it. Where nobody is told of members, the same as present
 	renewed     bool   // followers who have it are to be told of another info
+	stale       bool   // they have another info than it, which is no event by itself
 	changed     bool   // it is in Channel.changes
 }
 
@@ -91,7 +92,7 @@ func (ch *Channel) cancel(m *member) {
 
 // tell notes that m is published as it is.
 func (ch *Channel) tell(m *member) {
-	m.renewed, m.changed = false, false
+	m.renewed, m.stale, m.changed = false, false, false
 	switch {
 	case m.present && !m.told:
 		ch.listed++

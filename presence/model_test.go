@@ -17,6 +17,7 @@ type model struct {
 	conns []string         // users, one entry for each connection, "" among them
 	left  map[string]int64 // users in their grace: since when
 	infos map[string]string
+	stale map[string]bool // users told whose info a further connection has changed
 	newer map[string]bool // users told whose info followers have not been told yet
 	told  *follower       // has applied every event
 	last  int64           // when counts were published last, while there is a record
@@ -124,7 +125,7 @@ func compare(t *testing.T, r *rand.Rand) {
 	c.book = New(conf)
 	for i, mode := range []Mode{Members, Members, Counts} {
 		name := string(rune('a' + i))
-		c.models = append(c.models, &model{name: name, mode: mode, left: map[string]int64{}, infos: map[string]string{}, newer: map[string]bool{}, told: begin(name, Snapshot{})})
+		c.models = append(c.models, &model{name: name, mode: mode, left: map[string]int64{}, infos: map[string]string{}, stale: map[string]bool{}, newer: map[string]bool{}, told: begin(name, Snapshot{})})
 	}
 	for range 1500 {
 		c.refusing = max(0, c.r.IntN(7)-3)
@@ -170,6 +171,9 @@ func (c *comparison) enter(m *model, user string) {
 	info := fmt.Sprint(c.r.IntN(1000))
 	m.ch.Enter(user, []byte(info))
 	m.conns = append(m.conns, user)
+	if m.told.users[user] && m.infos[user] != info {
+		m.stale[user] = true
+	}
 	m.infos[user] = info
 	delete(m.left, user)
 }
@@ -177,7 +181,7 @@ func (c *comparison) enter(m *model, user string) {
 func (c *comparison) inform(m *model, user string) {
 	info := fmt.Sprint(c.r.IntN(1000))
 	m.ch.Inform(user, []byte(info))
-	if m.mode == Members && m.told.users[user] && m.infos[user] != info {
+	if m.mode == Members && m.told.users[user] && (m.stale[user] || m.infos[user] != info) {
 		m.newer[user] = true
 	}
 	m.infos[user] = info
@@ -217,9 +221,11 @@ func (c *comparison) published(m *model, due bool) {
 				c.Errorf("%s at %d: %s is told to have info %s, has %s", m.name, c.now, x.User, x.Info, m.infos[x.User])
 			}
 			delete(m.newer, x.User)
+			delete(m.stale, x.User)
 		}
 		for _, user := range e.Leave {
 			delete(m.newer, user)
+			delete(m.stale, user)
 		}
 		if e.Users != nil {
 			m.last, m.begun = e.time, true

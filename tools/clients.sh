@@ -4,7 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT INT TERM
+trap 'rm -rf "$out"' EXIT
+pids=
+trap 'kill $pids 2>/dev/null; exit 130' INT TERM
 go build -o "$out/encke" ./cmd/encke
 go build -o "$out/examples" ./examples/serve
 export ENCKE_BINARY="$out/encke" ENCKE_BIN="$out/encke" EXAMPLES_BINARY="$out/examples"
@@ -17,6 +19,7 @@ for part in $all; do
 		sh "$part/test/run.sh" >"$out/$name.txt" 2>&1 || code=$?
 		echo "$code" >"$out/$name.code"
 	) &
+	pids="$pids $!"
 done
 wait
 failed=""

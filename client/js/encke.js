@@ -475,7 +475,7 @@ class Presence {
 			this._set({ ...counts, members: new Map(members.map(m => [m.user, m])) });
 			this._sub = c.subscribe("$presence:" + this.channel, ({ data: { join, leave, update, ...counts } }) => {
 				join?.forEach(m => this.members.set(m.user, m));
-				update?.forEach(m => Object.assign(this.members.get(m.user) ?? m, m));
+				update?.forEach(m => this.members.set(m.user, { connections: this.members.get(m.user)?.connections, ...m }));
 				leave?.forEach(user => this.members.delete(user));
 				this._set(counts, { join, leave, update });
 			}, { since: position });
@@ -653,7 +653,7 @@ class Link {
 		if (run.opened && !run.again) return;
 		this.o.clearTimeout(run.timer);
 		run.opened = now;
-		run.again = this.renewed = this.failed = false;
+		run.again = run.pinged = this.renewed = this.failed = false;
 		if (this.worked !== rung) try {
 			this.worked = rung;
 			this.until = now + REMEMBER;

@@ -197,11 +197,21 @@ func (s *settings) environment(f *pflag.FlagSet) (err error) {
 		if !there || flag.Changed || err != nil {
 			return
 		}
-		if e := f.Set(flag.Name, text); e != nil {
-			err = fmt.Errorf("cannot use %s: %w", variable(flag.Name), e)
+		for _, value := range values(flag, text) {
+			if e := f.Set(flag.Name, value); e != nil {
+				err = fmt.Errorf("cannot use %s: %w", variable(flag.Name), e)
+			}
 		}
 	})
 	return err
+}
+
+// values are those of a variable: several lines, where the flag may be given several times.
+func values(flag *pflag.Flag, text string) []string {
+	if flag.Value.Type() == "stringArray" {
+		return strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' })
+	}
+	return []string{text}
 }
 
 // load sets from the file what neither command line nor environment have.

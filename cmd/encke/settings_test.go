@@ -141,6 +141,7 @@ func TestWebhookSecrets(t *testing.T) {
 		{"a flag", "", []string{"--webhook-secret", old}, []string{old}, true},
 		{"two flags", "", []string{"--webhook-secret", old, "--webhook-secret", next}, []string{old, next}, true},
 		{"the environment", old, nil, []string{old}, true},
+		{"the environment, two lines", old + "\n" + next + "\n", nil, []string{old, next}, true},
 		{"an empty one, as in the example", "", []string{"--webhook-secret", "", "--webhook-secret", old}, []string{old}, true},
 		{"a file", "", []string{"--webhook-secret-file", file}, []string{old, next}, true},
 		{"three", old, []string{"--webhook-secret-file", file}, []string{old, old, next}, false},

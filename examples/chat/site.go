@@ -37,11 +37,14 @@ func (c *chat) rights(v site.Visitor) site.Rights {
 	if v.Name == "" {
 		return site.Rights{"chat:*": {"subscribe"}, "chat-here:*": {"subscribe", "presence"}, "chat-names": {"subscribe"}}
 	}
-	if c.names.set(v.ID, v.Name) {
+	if c.names.set(v.ID, v.Name, time.Now()) {
 		c.tell(v.ID)
 	}
 	return site.Rights{"chat:*": {"subscribe", "publish"}, "chat-here:*": {"subscribe", "publish", "presence"}, "chat-names": {"subscribe"}}
 }
+
+// tellWithin bounds how long a token waits for a new name to be told.
+const tellWithin = 2 * time.Second
 
 // tell tells every page what somebody is called now.
 func (c *chat) tell(id string) {
@@ -51,7 +54,9 @@ func (c *chat) tell(id string) {
 	if !ok {
 		return
 	}
-	if _, err := c.site.Push(c.ctx, site.Message{Channel: "chat-names", Data: map[string]string{"user": id, "name": name}}); err != nil {
+	within, cancel := context.WithTimeout(c.ctx, tellWithin)
+	defer cancel()
+	if _, err := c.site.Push(within, site.Message{Channel: "chat-names", Data: map[string]string{"user": id, "name": name}}); err != nil {
 		log.Print("chat: a new name is not told: ", err)
 	}
 }
@@ -126,7 +131,9 @@ func (c *chat) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, words, http.StatusUnprocessableEntity)
 		return
 	}
-	c.names.set(v.ID, v.Name)
+	if c.names.set(v.ID, v.Name, time.Now()) {
+		c.tell(v.ID)
+	}
 	if !c.names.may(v.ID, time.Now()) {
 		http.Error(w, "that was very fast: wait a moment", http.StatusTooManyRequests)
 		return

@@ -7,12 +7,12 @@ import (
 )
 
 func TestNames(t *testing.T) {
-	n := newNames(2)
+	n, now := newNames(2), time.Unix(1e9, 0)
 	for _, step := range []struct {
 		id, name string
 		changed  bool
 	}{{"a", "Ada", true}, {"b", "Bob", true}, {"a", "Ada", false}, {"a", "Ann", true}, {"c", "Cyd", true}} {
-		if got := n.set(step.id, step.name); got != step.changed {
+		if got := n.set(step.id, step.name, now); got != step.changed {
 			t.Errorf("%v: changed is %v", step, got)
 		}
 	}
@@ -26,9 +26,29 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestNewNames: who has another name again and again keeps one, and may have another later.
+func TestNewNames(t *testing.T) {
+	n, now := newNames(10), time.Unix(1e9, 0)
+	for i, step := range []struct {
+		after   time.Duration
+		changes int
+	}{{0, 1 + renameBurst}, {0, 0}, {20 * time.Second, 2}, {time.Hour, renameBurst}} {
+		now = now.Add(step.after)
+		changes := 0
+		for k := range 100 {
+			if n.set("a", []string{"Ada", "Ann"}[k%2], now) {
+				changes++
+			}
+		}
+		if changes != step.changes {
+			t.Errorf("step %d: %d changes, want %d", i, changes, step.changes)
+		}
+	}
+}
+
 func TestHowFast(t *testing.T) {
 	n, now := newNames(10), time.Unix(1e9, 0)
-	n.set("a", "Ada")
+	n.set("a", "Ada", now)
 	many := func() (m int) {
 		for range 100 {
 			if n.may("a", now) {

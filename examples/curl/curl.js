@@ -53,9 +53,12 @@ function card(line) {
 }
 
 async function copy(code, button) {
-  let done = true;
-  await navigator.clipboard.writeText(code.textContent).catch(() => { done = false; });
-  if (!done) { // pages over plain HTTP from another machine have no clipboard
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    done = true;
+  } catch {} // pages over plain HTTP from another machine have no clipboard
+  if (!done) {
     getSelection().selectAllChildren(code);
     done = document.execCommand("copy");
   }

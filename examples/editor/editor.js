@@ -93,6 +93,8 @@ function show() {
   }
   if (provider.ready && !waits) spare.put(null);
   else later();
+  $("again").hidden = encke.state !== "closed";
+  if (encke.state === "closed") return status("The connection was ended. What you write is kept here.", 0);
   if (encke.state !== "open" && opened) return status("Not connected. What you write is kept here and sent when you are back.", encke.state === "connecting" ? 1500 : 0);
   if (!provider.ready) return status("Fetching the text…", opened ? 1500 : 0);
   status(waits ? "Sending…" : "All changes are sent.", waits ? 1500 : 0);
@@ -115,6 +117,7 @@ const later = () => { keeping ??= setTimeout(() => { keeping = undefined; if (pr
 addEventListener("pagehide", () => provider.waits && keep());
 document.addEventListener("visibilitychange", () => document.hidden && provider.waits && keep());
 encke.on("state", show);
+$("again").addEventListener("click", () => encke.connect());
 
 let counting;
 function count() {

@@ -15,8 +15,9 @@ export class Spare {
   /** What windows before this one have left. It stays until put(null): by then it is sent. */
   take() {
     return quietly(() => {
-      this.#taken = Object.keys(localStorage).filter(key => key.startsWith(this.prefix) && key !== this.#own);
-      return this.#taken.map(key => read(localStorage.getItem(key))).filter(Boolean);
+      const found = Object.keys(localStorage).filter(key => key.startsWith(this.prefix) && key !== this.#own);
+      this.#taken = found.filter(key => read(localStorage.getItem(key))); // what is too large to be sent stays where it is
+      return this.#taken.map(key => read(localStorage.getItem(key)));
     }) ?? [];
   }
 

@@ -158,6 +158,9 @@ func TestSite(t *testing.T) {
 		}
 	}
 	ask(http.DefaultClient, "/game/leave?seat=1", "{}") // another visitor
+	if state := string(<-e.states); strings.Contains(state, `"p":[]`) {
+		t.Errorf("somebody else has taken her out: %s", state)
+	}
 	if status, _ := ask(ada, "/game/leave?seat=1", "{}"); status != 204 {
 		t.Error(status)
 	}

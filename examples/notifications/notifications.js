@@ -61,7 +61,10 @@ function desk(me) {
     }
     draw();
   })().finally(() => { refreshing = undefined; });
-  $("button", trouble).onclick = () => refresh();
+  $("button", trouble).onclick = () => {
+    if (encke.state === "closed") encke.connect();
+    refresh();
+  };
 
   /** Notes that were not known. At the beginning only what was kept is worth a word: the rest another device has shown already. */
   function arrived(fresh, atFirst) {

@@ -72,7 +72,7 @@ func run() error {
 	game.Register(ctx, s, mux)
 	curl.Register(ctx, s, mux)
 
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	go func() { // owned by run; ends with ctx
 		select {
 		case <-ctx.Done():

@@ -70,10 +70,14 @@ func public(name string) bool {
 
 // headers lets a page load from this site alone, and connect to it and to Encke (W3C Content Security Policy Level 3).
 func (s *Site) headers(w http.ResponseWriter, r *http.Request) {
-	encke := s.url(r)
+	connect := s.url(r)
+	connect += " ws" + strings.TrimPrefix(connect, "http")
+	if strings.Contains(host(r), ":") {
+		connect = "http: ws:" // an IPv6 address cannot be named there
+	}
 	h := w.Header()
 	h.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; object-src 'none'; "+
-		"frame-ancestors 'self'; connect-src 'self' "+encke+" ws"+strings.TrimPrefix(encke, "http"))
+		"frame-ancestors 'self'; connect-src 'self' "+connect)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
 }

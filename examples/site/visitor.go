@@ -32,7 +32,7 @@ type card struct {
 // visitor returns whose card it is.
 func (c card) visitor() Visitor {
 	sum := sha256.Sum256([]byte("visitor " + c.Key))
-	return Visitor{ID: strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12]), Name: CleanName(c.Name)}
+	return Visitor{ID: strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:20]), Name: CleanName(c.Name)}
 }
 
 // nameLength bounds names, in characters.

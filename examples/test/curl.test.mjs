@@ -161,7 +161,7 @@ describe("curl", { concurrency: true }, () => {
     assert.equal(await page.locator(".feed img").evaluate(i => i.naturalWidth > 0), true);
     assert.equal(await page.locator(".feed li", { hasText: "paid" }).count(), 1);
     await page.locator(".feed .letter", { hasText: "you have won" }).waitFor();
-    assert.equal(user.length, 12);
+    assert.equal(user.length, 20);
     p.check(/WebSocket|401|403/);
   });
 

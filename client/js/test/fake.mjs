@@ -277,7 +277,7 @@ export function transports(net, run) {
       const m = JSON.parse(text), { id } = m, c = this.conn, { server } = net;
       if (m.unsubscribe) server.left.push(m.unsubscribe.channel); // what is sent before a close arrives
       this.line.send(() => {
-        if (m.ping) c.give({ id, pong: { time: clock.now() } });
+        if (m.ping && !server.deaf) c.give({ id, pong: { time: clock.now() } });
         if (m.subscribe) this.subscribe(m.subscribe.channel, m.subscribe.since, id);
         if (m.unsubscribe) c.channels.delete(m.unsubscribe.channel) && c.give({ id, unsubscribed: m.unsubscribe });
         if (m.publish) {

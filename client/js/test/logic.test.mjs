@@ -476,6 +476,15 @@ test("latency is measured again over a WebSocket on which much comes, and one th
   assert.equal(tab.encke.counters.connects, 1);
 });
 
+test("a WebSocket that dies before its first ping is answered is found out", async () => {
+  const w = world(), tab = solo(w, { transports: ["ws"] });
+  w.server.deaf = true;
+  tab.encke.subscribe("a");
+  await w.ready(tab);
+  await w.clock.run(60000);
+  assert.ok(tab.encke.counters.connects > 1);
+});
+
 test("presence: a snapshot, then joins and leaves from its position; after a gap again a snapshot", async () => {
   for (const transport of LADDER) {
     const w = world(), here = new Map([["ada", {}]]), changes = [];
@@ -490,6 +499,9 @@ test("presence: a snapshot, then joins and leaves from its position; after a gap
     await w.clock.until("another info", () => presence.members.get("ada")?.info);
     assert.deepEqual(presence.members.get("ada"), { user: "ada", connections: 1, info: { name: "Ada" } });
     assert.deepEqual([changes.pop().update.length, presence.update], [1, undefined]);
+    w.server.publish("$presence:chat", { update: [{ user: "ada" }], users: 2, connections: 2 }); // which is taken away again
+    await w.clock.until("no info", () => !presence.members.get("ada").info);
+    assert.deepEqual([presence.members.get("ada"), changes.pop().update.length], [{ connections: 1, user: "ada" }, 1]);
     here.delete("ada");
     w.server.publish("$presence:chat", { leave: ["ada"], users: 1, connections: 1 });
     await w.clock.until("a leave", () => presence.users === 1 && !presence.members.has("ada"));
