@@ -302,14 +302,14 @@ func TestRuleMessageSize(t *testing.T) {
 	t.Parallel()
 	r := watchedRig(t, func(c *edge.Config) {
 		c.MaxMessage = 1000
-		c.Rules = []edge.Rule{{Pattern: "small", MaxMessage: ptr(10)}, {Pattern: "user:*", MaxMessage: ptr(10)}, {Pattern: "as-all", MaxMessage: ptr(0)}, {Pattern: "large", MaxMessage: ptr(5000)}}
+		c.Rules = []edge.Rule{{Pattern: "small", MaxMessage: ptr(10)}, {Pattern: "user:*", MaxMessage: ptr(10)}, {Pattern: "as-all", MaxMessage: ptr(0)}, {Pattern: "as-large", MaxMessage: ptr(1000)}}
 	})
 	ticket := ticketsOf(t)["one with the right"]
 	text := func(n int) string { return `"` + strings.Repeat("x", n-2) + `"` }
 	for _, c := range []struct {
 		channel string
 		bytes   int
-	}{{"small", 10}, {"as-all", 1000}, {"large", 1000}, {"none", 1000}} {
+	}{{"small", 10}, {"as-all", 1000}, {"as-large", 1000}, {"none", 1000}} {
 		for over := range 2 {
 			data := text(c.bytes + over)
 			push := func(how, got string) {
