@@ -214,7 +214,7 @@ test("rubbish, forged names, long texts, many messages and people", async () => 
     return got;
   }, [site.encke.replace("http", "ws") + "/ws", token, [...bad.map(data => ({ channel: "chat:bad", data })), { channel: "chat:bad", event: "e", data: good },
     { channel: "chat-here:bad", event: "typing", data: [] }, { channel: "chat-here:bad", data: null }, { channel: "chat:bad", data: good },
-    { channel: "chat-names", data: { user: adaID, name: "Eve" } }, { channel: "chat:bad", data: { id: "abcdefgh06", text: "x".repeat(5000) } }]]);
+    { channel: "chat-names", data: { user: adaID, name: "Eve" } }, { channel: "chat:bad", data: { id: "abcdefgh06", text: "x".repeat(9000) } }]]);
   assert.deepEqual(answers.filter(m => m.error).map(m => m.error.code), ["forbidden", "message_too_large"]);
   // and what no client can, but who knows
   for (const data of [...bad, { ...good, user: "a b" }, { ...good, user: [adaID] }, { id: "abcdefgh07", text: "x" }]) await push("chat:bad", { data });

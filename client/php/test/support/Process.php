@@ -58,10 +58,10 @@ class Process
         return (int) substr((string) strrchr((string) stream_socket_get_name($socket, false), ':'), 1);
     }
 
-    /** Asks until the answer is yes, for at most ten seconds. */
+    /** Asks until the answer is yes, for at most half a minute. */
     public static function until(callable $ask, callable|string $else): mixed
     {
-        for ($end = microtime(true) + 10; microtime(true) < $end; usleep(10_000)) {
+        for ($end = microtime(true) + 30; microtime(true) < $end; usleep(10_000)) {
             if ($answer = $ask()) {
                 return $answer;
             }
