@@ -23,7 +23,7 @@ async function at(id, { init, ...options } = {}) {
   if (init) await person.context.addInitScript(init);
   const page = await person.open(desk(id));
   await live(page);
-  await page.waitForLoadState("networkidle"); // it has its inbox: what was there before is no news
+  await page.waitForFunction("performance.getEntriesByType('resource').some(e => e.name.endsWith('/inbox'))"); // what was there before is no news
   return [page, person];
 }
 
