@@ -145,9 +145,9 @@ export class Encke extends Emitter {
 		if (signal.aborted) return;
 		if (this.user) this._mine ??= new Subscription(this, this._own, null, "");
 		const { shared, window, transports } = this._o;
-		this._key = JSON.stringify(["encke", this.url, this.user, transports, shared]);
+		this._key = JSON.stringify(["encke", this.url, this.user, transports]);
 		if (!(shared && window?.navigator.locks && window.BroadcastChannel)) return this._lead();
-		this._bc = new window.BroadcastChannel(this._key);
+		this._bc = new window.BroadcastChannel(this._key + shared);
 		this._bc.onmessage = e => this._hear(e.data);
 		this._request();
 		this._down({});
@@ -188,7 +188,7 @@ export class Encke extends Emitter {
 		this._asking?.abort();
 		const { signal } = this._asking = new AbortController();
 		this._heard = this._o.now();
-		this._o.window.navigator.locks.request(this._key, steal ? { steal } : { signal }, () => new Promise(free => {
+		this._o.window.navigator.locks.request(this._key + this._o.shared, steal ? { steal } : { signal }, () => new Promise(free => {
 			if (signal.aborted) return free();
 			this._free = free;
 			this._lead();
@@ -493,7 +493,7 @@ class Presence {
 }
 
 class Link {
-	channels = new Map(); // name → {since, run}
+	channels = new Map();
 	tabs = new Map();
 	letters = new Map();
 	tries = 0;
